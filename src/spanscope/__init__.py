@@ -1,0 +1,1 @@
+"""spanscope: a flight recorder for LangChain, LangGraph and LlamaIndex applications."""

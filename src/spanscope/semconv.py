@@ -1,0 +1,106 @@
+"""Every word that leaves the process: kinds, statuses, finish reasons and attribute keys.
+
+Dashboards, alerts and other people's queries depend on these spellings, so no other file spells
+one.  Where OpenTelemetry's GenAI conventions have a word, it is theirs.
+
+Used by everyone; imports nothing of ours.
+"""
+
+from typing import Final, Literal
+
+Kind = Literal[
+    "chain",
+    "agent",
+    "graph",
+    "llm",
+    "embedding",
+    "retriever",
+    "reranker",
+    "tool",
+    "prompt",
+    "parser",
+    "guardrail",
+    "evaluator",
+    "span",
+]
+Status = Literal[
+    "ok", "error", "cancelled", "closed_early", "interrupted", "handoff", "open", "abandoned"
+]
+FinishReason = Literal[
+    "stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "unknown"
+]
+ParentSource = Literal["framework", "ambient", "remote", "none"]
+ContentPolicy = Literal["hash", "preview", "redacted", "vault"]
+
+KINDS: Final[frozenset[str]] = frozenset(Kind.__args__)  # type: ignore[attr-defined]
+STATUSES: Final[frozenset[str]] = frozenset(Status.__args__)  # type: ignore[attr-defined]
+FINISH_REASONS: Final[frozenset[str]] = frozenset(FinishReason.__args__)  # type: ignore[attr-defined]
+CONTENT_POLICIES: Final[tuple[str, ...]] = ContentPolicy.__args__  # type: ignore[attr-defined]
+
+MODEL_KINDS: Final[frozenset[str]] = frozenset({"llm", "embedding"})
+"""Kinds whose usage and cost count in a trace's totals."""
+
+# --- attribute keys -------------------------------------------------------------------------------
+# OpenTelemetry's words.
+HTTP_STATUS_CODE: Final = "http.response.status_code"
+SERVER_ADDRESS: Final = "server.address"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+OPERATION_NAME: Final = "gen_ai.operation.name"
+REQUEST_STOP: Final = "gen_ai.request.stop_sequences"
+RESPONSE_ID: Final = "gen_ai.response.id"
+
+# Ours.
+RUN_ID: Final = "spanscope.run_id"
+PARENT_MISSING: Final = "spanscope.parent_missing"
+LATE: Final = "spanscope.late"
+RUN_ID_REUSED: Final = "spanscope.run_id_reused"
+LINKED_TRACE: Final = "spanscope.linked_trace_id"
+LAST_ACTIVITY_MS: Final = "spanscope.last_activity_ms"
+INPUT_SHAPE: Final = "spanscope.input.shape"
+OUTPUT_SHAPE: Final = "spanscope.output.shape"
+EXTRACT_ERRORS: Final = "spanscope.extract_errors"
+METADATA: Final = "metadata"
+ROLES: Final = "spanscope.message_roles"
+
+DOCUMENTS: Final = "retrieval.documents"
+DOCUMENT_COUNT: Final = "retrieval.document_count"
+
+TOOLS_OFFERED: Final = "llm.tools_offered"
+TOOL_CALLS: Final = "llm.tool_calls"
+USAGE_MISSING_REASON: Final = "llm.usage_missing_reason"
+STREAM_CHUNKS: Final = "llm.stream_chunks"
+STRUCTURED_OUTPUT: Final = "llm.structured_output"
+
+ATTEMPT: Final = "retry.attempt"
+HANDOFF_TARGET: Final = "handoff.target"
+INTERRUPTS: Final = "langgraph.interrupts"
+RESUMED: Final = "langgraph.resumed"
+GRAPH_NODE: Final = "langgraph.node"
+GRAPH_STEP: Final = "langgraph.step"
+CHECKPOINT_NS: Final = "langgraph.checkpoint_ns"
+
+# --- one document of a retrieval, as it stands in the list under DOCUMENTS ---------------------------
+DOC_ID: Final = "id"
+DOC_SCORE: Final = "score"
+DOC_CHARS: Final = "chars"
+DOC_SOURCE: Final = "source"
+DOC_HASH: Final = "hash"
+
+# --- metric names -----------------------------------------------------------------------------------
+M_LLM_CALLS: Final = "llm.calls.total"
+M_LLM_ERRORS: Final = "llm.calls.errors"
+M_LLM_FILTERED: Final = "llm.calls.filtered"
+M_LLM_TRUNCATED: Final = "llm.calls.truncated"
+M_LLM_LATENCY: Final = "llm.latency_ms"
+M_LLM_TTFT: Final = "llm.time_to_first_token_ms"
+M_TOKENS_INPUT: Final = "llm.tokens.input"
+M_TOKENS_OUTPUT: Final = "llm.tokens.output"
+M_TOKENS_TOTAL: Final = "llm.tokens.total"
+M_COST: Final = "llm.cost_usd"
+M_TRACE_DURATION: Final = "trace.duration_ms"
+M_TRACE_TOTAL: Final = "trace.total"
+M_TRACE_ERRORS: Final = "trace.errors"
+M_DOCUMENTS: Final = "retriever.documents"
+M_TOOL_CALLS: Final = "tool.calls.total"
+M_TOOL_ERRORS: Final = "tool.calls.errors"
+M_SPANS_DROPPED: Final = "obs.spans.dropped"
