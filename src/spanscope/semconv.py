@@ -23,9 +23,7 @@ Kind = Literal[
     "evaluator",
     "span",
 ]
-Status = Literal[
-    "ok", "error", "cancelled", "closed_early", "interrupted", "handoff", "open", "abandoned"
-]
+Status = Literal["ok", "error", "cancelled", "closed_early", "interrupted", "handoff", "open", "abandoned"]
 FinishReason = Literal[
     "stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "unknown"
 ]
