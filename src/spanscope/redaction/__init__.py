@@ -1,0 +1,12 @@
+"""The one place that raw text passes on its way out of the process.
+
+`engine` takes secrets and personal data out of text, by the rules of `rules`; `values` does it for
+structured values; `pseudonyms` gives people and texts keyed names; `seal` turns a draft into a span
+with all of them, and is the only way to a span.
+"""
+
+from spanscope.redaction.engine import Redactor
+from spanscope.redaction.pseudonyms import Pseudonyms, load_key
+from spanscope.redaction.seal import Seal
+
+__all__ = ["Pseudonyms", "Redactor", "Seal", "load_key"]

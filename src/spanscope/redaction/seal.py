@@ -1,0 +1,325 @@
+"""The one choke point: a draft with raw text goes in, a span that may leave the process comes out.
+
+Nothing else makes a `Span` of a draft.  Here every field is read by a rule for that field: ids,
+numbers and the words of closed vocabularies are checked and kept, a user becomes a pseudonym, all
+else is text and passes the redactor.  A field for which there is no rule does not get through.
+
+Runs on the worker thread, after `pricing`; what it returns goes to every backend.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from re import compile as pattern
+from typing import Any, Final, TypeVar, cast
+
+from spanscope import semconv
+from spanscope.drafts import Draft
+from spanscope.health import Health
+from spanscope.redaction.engine import LABEL_CHARS, Redactor
+from spanscope.redaction.errors import error_lines
+from spanscope.redaction.fields import as_text, money, one_of, real, truth, whole
+from spanscope.redaction.pseudonyms import Pseudonyms
+from spanscope.redaction.recent import Recent
+from spanscope.redaction.rules import SECRET
+from spanscope.redaction.values import says_secret, says_user
+from spanscope.spans import Content, Span
+
+STAGE: Final = "redaction"
+WITHHELD: Final = "[withheld: redaction failed]"
+WITHHELD_BY_POLICY: Final = "[withheld: content policy]"
+
+ERROR_CHARS: Final = 500
+_CAUSE_CHARS = 200
+_MAX_LABELS = 100
+_MAX_EVENTS = 200
+_MAX_ATTRIBUTES = 100
+_MAX_DOCUMENTS = 200
+
+_TRACE_ID = pattern(r"[0-9a-f]{32}")
+_SPAN_ID = pattern(r"[0-9a-f]{16}")
+_DIGEST = pattern(r"[0-9a-f]{16}(?:[0-9a-f]{16})?")
+_DOCUMENT_KEYS = (semconv.DOC_ID, semconv.DOC_SCORE, semconv.DOC_CHARS, semconv.DOC_SOURCE, semconv.DOC_HASH)
+_QUESTION_ROLES = frozenset({"human", "user"})
+
+_LABELS = (
+    *(
+        "name",
+        "framework",
+        "environment",
+        "service",
+        "release",
+        "provider",
+        "request_model",
+        "response_model",
+    ),
+    *("usage_source", "cost_source", "finish_reason_raw", "prompt_name", "prompt_version", "error_type"),
+)
+_COUNTS = (
+    *("end_ns", "max_tokens", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens"),
+    *("cache_write_tokens", "reasoning_tokens", "message_count", "output_chars"),
+)
+_MEASURES = ("temperature", "time_to_first_token_ms", "tokens_per_second")
+
+T = TypeVar("T")
+
+
+class Seal:
+    """Makes spans of drafts.  Remembers results for recent messages and names, but nothing secret.
+
+    `preview_chars` is the length of previews, `max_content_chars` that of a text kept in full.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        pseudonyms: Pseudonyms,
+        health: Health,
+        *,
+        preview_chars: int = 100,
+        max_content_chars: int = 100_000,
+    ) -> None:
+        self._redactor = redactor
+        self._pseudonyms = pseudonyms
+        self._health = health
+        self._preview_chars = preview_chars
+        self._max_content_chars = max_content_chars
+        self._contents: Recent[tuple[str, str], Content] = Recent(max_items=4096, max_weight=8_000_000)
+        self._rules: Mapping[str, Callable[[Any], Any]] = {
+            "parent_id": self._span_id,
+            "parent_source": one_of(("framework", "ambient", "remote", "none")),
+            "kind": one_of(semconv.KINDS),
+            "finish_reason": one_of(semconv.FINISH_REASONS),
+            "user_id": self._user,
+            "session_id": self._session,
+            "thread_id": self._session,
+            "prompt_hash": self._hash,
+            "messages_hash": self._hash,
+            "tags": self._labels,
+            "tool_names": self._labels,
+            "input_preview": self._preview,
+            "output_preview": self._preview,
+            "error_message": self._error_message,
+            "cost_usd": money,
+            **dict.fromkeys(_LABELS, self._label),
+            **dict.fromkeys(_COUNTS, whole),
+            **dict.fromkeys(_MEASURES, real),
+            **dict.fromkeys(("streamed", "cache_hit", "usage_in_children", "amended"), truth),
+        }
+
+    def seal(self, draft: Draft) -> Span:
+        """The span of this draft, under its content policy.  Never raises, whatever the draft holds."""
+        fields: dict[str, Any] = {}
+        for part in (self._facts, self._attributes, self._events, self._error, self._messages, self._policy):
+            try:
+                part(draft, fields)
+            except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: the other parts stay
+                self._health.fault(STAGE, fault)
+        fields.setdefault("kind", "span")
+        fields.setdefault("name", fields["kind"])
+        return Span(
+            trace_id=self._guarded(self._trace_id, draft.trace_id, "0" * 32),
+            span_id=self._guarded(self._span_id, draft.span_id, "0" * 16),
+            start_ns=self._guarded(whole, draft.start_ns, None) or 0,
+            status=cast(semconv.Status, _KNOWN_STATUS(draft.status) or "abandoned"),
+            **fields,
+        )
+
+    def session(self, value: str) -> str:
+        """The id under which this session is kept: itself, or a pseudonym when it names a person."""
+        return value if self._label(value) == value else self._pseudonyms.session(value)
+
+    def _guarded(self, read: Callable[[Any], T], value: Any, otherwise: T) -> T:
+        try:
+            return read(value)
+        except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: this value alone is lost
+            self._health.fault(STAGE, fault)
+            return otherwise
+
+    # --- facts: one rule for each field of a span -----------------------------------------------------
+
+    def _facts(self, draft: Draft, fields: dict[str, Any]) -> None:
+        rules = self._rules
+        for name, value in draft.facts.items():
+            if value is None:
+                continue
+            rule = rules.get(name)
+            if rule is None:
+                self._health.count("unknown_facts")
+                continue
+            try:
+                kept = rule(value)
+            except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: this field alone is lost
+                self._health.fault(STAGE, fault)
+                kept = WITHHELD if rule == self._label else None
+            if kept is not None:
+                fields[name] = kept
+
+    def _trace_id(self, value: Any) -> str:
+        # Not one of ours: spans that shared it still share the one put in its place.
+        if type(value) is str and _TRACE_ID.fullmatch(value):
+            return value
+        return self._pseudonyms.content_id("trace", as_text(value))
+
+    def _span_id(self, value: Any) -> str:
+        if type(value) is str and _SPAN_ID.fullmatch(value):
+            return value
+        return self._pseudonyms.digest(as_text(value))
+
+    def _hash(self, value: Any) -> str:
+        """A hash of ours as it is; of anything else the keyed hash, so that nobody can try out texts."""
+        text = as_text(value)
+        return text if _DIGEST.fullmatch(text) else self._pseudonyms.digest(text)
+
+    def _user(self, value: Any) -> str:
+        return self._pseudonyms.user(as_text(value))
+
+    def _session(self, value: Any) -> str:
+        return self.session(as_text(value))
+
+    def _labels(self, values: Any) -> tuple[str, ...]:
+        if isinstance(values, str):
+            values = (values,)
+        return tuple([self._label(value) for value in islice(values, _MAX_LABELS)])
+
+    def _label(self, value: Any) -> str:
+        """A name, tag or other short text, redacted and cut."""
+        return self._redactor.label(value if type(value) is str else as_text(value))
+
+    def _preview(self, value: Any) -> str:
+        return self._redactor.preview(as_text(value), self._preview_chars)
+
+    def _error_message(self, value: Any) -> str:
+        return self._redactor.preview(as_text(value), ERROR_CHARS)
+
+    def _error(self, draft: Draft, fields: dict[str, Any]) -> None:
+        if draft.error is None:
+            return
+        fields.setdefault("error_type", self._label(type(draft.error).__name__))
+        if "error_message" in fields:
+            return
+        first, *causes = error_lines(draft.error)
+        # The message leaves room for its causes: the last of them often is the true one.
+        lines = [self._redactor.preview(first, ERROR_CHARS - (_CAUSE_CHARS if causes else 0))]
+        lines += [self._redactor.preview(line, _CAUSE_CHARS) for line in causes]
+        fields["error_message"] = "\n".join(lines)[:ERROR_CHARS]
+
+    # --- attributes and events --------------------------------------------------------------------------
+
+    def _attributes(self, draft: Draft, fields: dict[str, Any]) -> None:
+        user = draft.facts.get("user_id")
+        raw_user = as_text(user) if user is not None else None
+        fields["attributes"] = {
+            self._guarded(self._label, key, WITHHELD): self._attribute(key, value, raw_user)
+            for key, value in islice(draft.attributes.items(), _MAX_ATTRIBUTES)
+        }
+        # The person must not stand beside the pseudonym.
+        if raw_user in (tags := fields.get("tags", ())):
+            fields["tags"] = tuple([self._user(tag) if tag == raw_user else tag for tag in tags])
+
+    def _attribute(self, key: Any, value: Any, raw_user: str | None) -> Any:
+        kind = type(value)
+        if value is None or kind is bool or (kind in (int, float) and -1e6 < value < 1e6):
+            return value
+        named = key if type(key) is str else ""
+        if says_secret(named):
+            return SECRET
+        if named == semconv.DOCUMENTS:
+            return self._guarded(self._documents, value, WITHHELD)
+        if kind is str and len(value) <= LABEL_CHARS:
+            if value == raw_user or says_user(named):
+                return self._user(value)
+            return self._label(value)
+        return self._guarded(lambda found: self._value(found, raw_user), value, WITHHELD)
+
+    def _value(self, value: Any, raw_user: str | None = None) -> Any:
+        return self._redactor.redact_value(value, user=raw_user, pseudonym=self._pseudonyms.user)
+
+    def _documents(self, documents: Any) -> Any:
+        """Ids, scores and sizes of what was retrieved; its text is content."""
+        if not isinstance(documents, list | tuple):
+            return WITHHELD
+        return [self._guarded(self._document, found, WITHHELD) for found in documents[:_MAX_DOCUMENTS]]
+
+    def _document(self, document: Any) -> Any:
+        if not isinstance(document, Mapping):
+            return WITHHELD
+        kept = {key: document[key] for key in _DOCUMENT_KEYS if document.get(key) is not None}
+        digest = kept.pop(semconv.DOC_HASH, None)
+        redacted = self._value(kept)
+        if digest is not None:
+            redacted[semconv.DOC_HASH] = self._hash(digest)
+        return redacted
+
+    def _events(self, draft: Draft, fields: dict[str, Any]) -> None:
+        if draft.events:
+            fields["events"] = tuple([self._event(event) for event in draft.events[:_MAX_EVENTS]])
+
+    def _event(self, event: Any) -> dict[str, Any]:
+        facts: dict[str, Any] = self._guarded(dict, event, {})
+        time_ns = self._guarded(whole, facts.pop("time_ns", None), None)
+        redacted: dict[str, Any] = self._value(facts)
+        return redacted if time_ns is None else {**redacted, "time_ns": time_ns}
+
+    # --- content -----------------------------------------------------------------------------------------
+
+    def _messages(self, draft: Draft, fields: dict[str, Any]) -> None:
+        inputs = self._sealed(draft.inputs, draft.content)
+        outputs = self._sealed(draft.outputs, draft.content)
+        if inputs:
+            fields["inputs"] = inputs
+            fields["messages_hash"] = self._pseudonyms.digest("".join([found.content_id for found in inputs]))
+            fields["message_count"] = len(draft.inputs)
+            questions = [found for found in inputs if found.role in _QUESTION_ROLES]
+            fields["input_preview"] = self._shown((questions or inputs)[-1])
+        if outputs:
+            fields["outputs"] = outputs
+            fields["output_chars"] = sum([found.chars for found in outputs])
+            fields["output_preview"] = self._shown(outputs[-1])
+
+    def _sealed(self, messages: Sequence[Any], policy: str) -> tuple[Content, ...]:
+        contents = [
+            self._guarded(lambda one: self._content(one, policy), message, None) for message in messages
+        ]
+        return tuple([content for content in contents if content is not None])
+
+    def _shown(self, content: Content) -> str | None:
+        return None if content.text is None else content.text[: self._preview_chars]
+
+    def _content(self, message: Any, policy: str) -> Content:
+        role, text = message
+        if type(role) is not str:
+            role = as_text(role)
+        if type(text) is not str:
+            text = as_text(text)
+        content_id = self._pseudonyms.content_id(role, text)
+        if (known := self._contents.get((content_id, policy))) is not None:
+            return known
+        content = Content(
+            content_id=content_id, role=self._label(role), chars=len(text), text=self._text(text, policy)
+        )
+        self._contents.put((content_id, policy), content, weight=len(content.text or ""))
+        return content
+
+    def _text(self, text: str, policy: str) -> str | None:
+        """What the policy lets be seen.  One that is not known lets nothing."""
+        match policy:
+            case "preview":
+                return self._redactor.preview(text, self._preview_chars)
+            case "redacted" | "vault" if len(text) <= self._max_content_chars:
+                return self._redactor.redact(text)
+            case "redacted" | "vault":
+                return f"{self._redactor.preview(text, self._max_content_chars)}… [cut, {len(text)} chars]"
+            case _:
+                return None
+
+    def _policy(self, draft: Draft, fields: dict[str, Any]) -> None:
+        """Without content no error message either: a parser quotes what it could not parse."""
+        if draft.content in ("preview", "redacted", "vault"):
+            return
+        fields.pop("input_preview", None)
+        fields.pop("output_preview", None)
+        if "error_message" in fields:
+            fields["error_message"] = WITHHELD_BY_POLICY
+
+
+_KNOWN_STATUS = one_of(semconv.STATUSES)

@@ -1,0 +1,241 @@
+"""Turn any Python value into a small one that is safe to keep: the total function behind `redact_value`.
+
+Metadata, tool arguments and states come from the application and may be anything: models whose
+properties raise, objects that refer to themselves, a million items, a lock.  This walk reads fields
+and never calls `repr`, `model_dump` or another method of the value's own where it can avoid it; what
+it cannot read it withholds, item by item, so that the rest stays.
+
+Called by `engine`, which lends it the function for strings.
+"""
+
+import dataclasses
+import math
+import numbers
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from itertools import islice
+from pathlib import PurePath
+from typing import Any, Final
+from uuid import UUID
+
+from spanscope.redaction.rules import SECRET, is_secret_name
+
+TOO_DEEP: Final = "[withheld: too deep]"
+CIRCULAR: Final = "[withheld: circular]"
+UNREADABLE: Final = "[withheld: unreadable]"
+TOO_MANY: Final = "[withheld: too many items]"
+TOO_LONG: Final = "[withheld: too much text]"
+PRIVATE_FIELD: Final = "[withheld: not shown by its class]"
+
+_SMALL_INT = 10**9
+"""Below this an integer is no card number; above it is read as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a value is kept."""
+
+    depth: int = 8
+    items: int = 100
+    """Of one container."""
+    nodes: int = 2000
+    """Of the whole value."""
+    string_chars: int = 2000
+    total_chars: int = 100_000
+    """Of all strings of the value together."""
+
+
+class Walk:
+    """One walk over one value.  Holds what must not outlive it: the budget and the path."""
+
+    def __init__(
+        self,
+        scrub: Callable[[str], str],
+        limits: Limits,
+        on_fault: Callable[[Exception], None] | None = None,
+        *,
+        user: str | None = None,
+        pseudonym: Callable[[str], str] | None = None,
+    ) -> None:
+        self._scrub = scrub
+        self._user = user
+        self._pseudonym = pseudonym
+        self._limits = limits
+        self._on_fault = on_fault
+        self._nodes = limits.nodes
+        self._chars = limits.total_chars
+        self._path: set[int] = set()
+
+    def copy(self, value: Any, depth: int) -> Any:
+        """A redacted copy; a value that raises while it is read is withheld."""
+        kind = type(value)
+        if kind is str:
+            if value == self._user and self._pseudonym is not None:
+                return self._pseudonym(value)
+            return self._string(value)
+        if value is None or kind is bool:
+            return value
+        self._nodes -= 1
+        if self._nodes < 0:
+            return TOO_MANY
+        try:
+            return self._number(value) if kind is int or kind is float else self._other(value, depth)
+        except Exception as fault:  # noqa: BLE001  the boundary: user code runs below it
+            if self._on_fault is not None:
+                self._on_fault(fault)
+            return UNREADABLE
+
+    def _string(self, text: str) -> str:
+        if self._chars < 0:
+            return TOO_LONG
+        self._chars -= min(len(text), self._limits.string_chars)
+        return self._scrub(text)
+
+    def _number(self, value: int | float) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        if -_SMALL_INT < value < _SMALL_INT:
+            return value
+        if isinstance(value, int) and value.bit_length() > 512:
+            return f"[withheld: integer of {value.bit_length()} bits]"
+        written = str(value)
+        redacted = self._scrub(written)
+        return value if redacted == written else redacted
+
+    def _other(self, value: Any, depth: int) -> Any:
+        # Only the type is asked: `isinstance` would ask the value's own `__class__`.
+        kind = type(value)
+        if issubclass(kind, Enum):
+            return self.copy(value._value_, depth + 1) if depth < self._limits.depth else TOO_DEEP
+        if issubclass(kind, str):
+            return self._string(str.__str__(value))
+        if issubclass(kind, bytes | bytearray | memoryview):
+            return f"[{kind.__name__}, {memoryview(value).nbytes} bytes]"
+        if issubclass(kind, int):
+            return self._number(int.__index__(value))
+        if issubclass(kind, float):
+            return self._number(float.__float__(value))
+        if issubclass(kind, datetime | date | time):
+            return self._scrub(value.isoformat())
+        if issubclass(kind, timedelta):
+            return self._number(value.total_seconds())
+        if issubclass(kind, Decimal | UUID | PurePath):
+            return self._scrub(str(value))
+        if issubclass(kind, numbers.Real):  # numpy's, which are neither int nor, most of them, float
+            return self._number(int(value) if issubclass(kind, numbers.Integral) else float(value))
+        return self._container(value, kind, depth)
+
+    def _container(self, value: Any, kind: type, depth: int) -> Any:
+        read = _reader(kind)
+        if read is None:
+            return f"<{self._scrub(kind.__name__[:100])}>"
+        if depth >= self._limits.depth:
+            return TOO_DEEP
+        if id(value) in self._path:
+            return CIRCULAR
+        self._path.add(id(value))
+        try:
+            inside = read(value)
+            if isinstance(inside, _Pairs):
+                return self._mapping(inside, depth)
+            return self._sequence(inside, depth)
+        finally:
+            self._path.discard(id(value))
+
+    def _mapping(self, pairs: "_Pairs", depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        # Taken at once: the application may go on changing its dictionary.
+        for key, item in list(islice(pairs.pairs, self._limits.items)):
+            name = self._key(key)
+            while name in out:  # two addresses became the same placeholder
+                name += "'"
+            out[name] = self._item(key, item, depth)
+        if (left := pairs.size - self._limits.items) > 0:
+            out["…"] = f"[cut, {left} more of {pairs.size}]"
+        return out
+
+    def _item(self, key: Any, item: Any, depth: int) -> Any:
+        if type(key) is str and item is not None and type(item) is not bool:
+            if says_secret(key):
+                return SECRET
+            if self._pseudonym is not None and type(item) in (str, int) and says_user(key):
+                return self._pseudonym(str(item))
+        return self.copy(item, depth + 1)
+
+    def _key(self, key: Any) -> str:
+        copied = key if type(key) is str else self.copy(key, self._limits.depth)
+        text = copied if isinstance(copied, str) else str(copied)
+        return self._scrub(text[:200])
+
+    def _sequence(self, items: "_Items", depth: int) -> list[Any]:
+        out = [self.copy(item, depth + 1) for item in list(islice(items.items, self._limits.items))]
+        if (left := items.size - self._limits.items) > 0:
+            out.append(f"[cut, {left} more of {items.size}]")
+        return out
+
+
+@lru_cache(maxsize=2048)
+def says_secret(key: str) -> bool:
+    """Whether a value under this key is secret by the key's name."""
+    return is_secret_name(key[-100:])
+
+
+@lru_cache(maxsize=2048)
+def says_user(key: str) -> bool:
+    """Whether a value under this key says who the user is: `user_id`, `langfuse_user_id`, `userId`."""
+    return "".join(filter(str.isalnum, key[-100:])).lower().endswith("userid")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    pairs: Iterable[tuple[Any, Any]]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    items: Iterable[Any]
+    size: int
+
+
+def _reader(kind: type) -> Callable[[Any], _Pairs | _Items] | None:
+    """How the inside of a value of this type is read; None where it is not."""
+    if issubclass(kind, dict):
+        return lambda value: _Pairs(dict.items(value), dict.__len__(value))
+    if issubclass(kind, list | tuple | set | frozenset):
+        return lambda value: _Items(value, len(value))
+    if dataclasses.is_dataclass(kind):
+        return _fields_of_dataclass
+    if hasattr(kind, "__pydantic_fields__") or hasattr(kind, "__fields__"):
+        return _fields_of_model
+    if issubclass(kind, Mapping) or issubclass(kind, types.MappingProxyType):
+        return lambda value: _Pairs(value.items(), len(value))
+    return None
+
+
+def _fields_of_dataclass(value: Any) -> _Pairs:
+    fields = dataclasses.fields(value)
+    pairs = ((field.name, getattr(value, field.name) if field.repr else PRIVATE_FIELD) for field in fields)
+    return _Pairs(pairs, len(fields))
+
+
+def _fields_of_model(value: Any) -> _Pairs:
+    """Fields of a pydantic model, version 1 or 2, without its serialisers; those it hides stay hidden."""
+    kind = type(value)
+    fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__fields__", None) or {}
+    hidden = {
+        name
+        for name, field in fields.items()
+        if getattr(field, "exclude", None) is True or getattr(field, "repr", True) is False
+    }
+    stored: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    extra: dict[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
+    pairs = [
+        (name, PRIVATE_FIELD if name in hidden else item) for name, item in [*stored.items(), *extra.items()]
+    ]
+    return _Pairs(pairs, len(pairs))
