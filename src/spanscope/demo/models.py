@@ -18,6 +18,7 @@ from spanscope.testing import ProviderError, ScriptedChatModel
 
 ANSWER_TOKENS = 250
 CUT_TOKENS = 24
+LIVE_CUT_TOKENS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ def live_cast(
         busy=_busy_model("stand-in-for-a-busy-model"),
         fallback=speak(ANSWER_TOKENS),
         agent=speak(ANSWER_TOKENS),
-        cut=speak(CUT_TOKENS),
+        cut=speak(LIVE_CUT_TOKENS),
         told=f"{arguments['model']}{where}, live; only the model that is too busy to answer is scripted",
         expected_model=arguments["model"].rpartition(":")[2],
     )
