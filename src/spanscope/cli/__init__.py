@@ -201,7 +201,7 @@ def tail(
 
     console = _console()
     try:
-        for summary in follow(store, count=1 if once else count):
+        for summary in follow(store, count=1 if once else count, say=_tell):
             if as_json:
                 typer.echo(json.dumps(summary_to_dict(summary), ensure_ascii=False))
             else:
@@ -244,6 +244,10 @@ def _find(store: "Store", trace_id: str | None, last: bool) -> "Trace":
     if newest is None:
         raise ConfigError("the store holds no trace yet")
     return store.trace(newest.trace_id)
+
+
+def _tell(message: str) -> None:
+    typer.echo(message, err=True)
 
 
 def _print_json(value: Any) -> None:
