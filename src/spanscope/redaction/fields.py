@@ -62,6 +62,8 @@ def as_text(value: Any) -> str:
         return value  # type: ignore[no-any-return]
     if issubclass(kind, str):
         return str.__str__(value)
+    if issubclass(kind, int) and int.bit_length(value) > 512:
+        return f"<{kind.__name__}>"  # Python refuses to write out the longest
     if issubclass(kind, int | float | Decimal):
         return str(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"<{kind.__name__}>"

@@ -10,7 +10,7 @@ Runs on the worker thread, after `pricing`; what it returns goes to every backen
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from re import compile as pattern
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from spanscope import semconv
 from spanscope.drafts import Draft
@@ -22,7 +22,7 @@ from spanscope.redaction.pseudonyms import Pseudonyms
 from spanscope.redaction.recent import Recent
 from spanscope.redaction.rules import SECRET
 from spanscope.redaction.values import says_secret, says_user
-from spanscope.spans import Content, Span
+from spanscope.spans import Content, Span, make_span
 
 STAGE: Final = "redaction"
 WITHHELD: Final = "[withheld: redaction failed]"
@@ -116,13 +116,11 @@ class Seal:
                 self._health.fault(STAGE, fault)
         fields.setdefault("kind", "span")
         fields.setdefault("name", fields["kind"])
-        return Span(
-            trace_id=self._guarded(self._trace_id, draft.trace_id, "0" * 32),
-            span_id=self._guarded(self._span_id, draft.span_id, "0" * 16),
-            start_ns=self._guarded(whole, draft.start_ns, None) or 0,
-            status=cast(semconv.Status, _KNOWN_STATUS(draft.status) or "abandoned"),
-            **fields,
-        )
+        fields["trace_id"] = self._guarded(self._trace_id, draft.trace_id, "0" * 32)
+        fields["span_id"] = self._guarded(self._span_id, draft.span_id, "0" * 16)
+        fields["start_ns"] = self._guarded(whole, draft.start_ns, None) or 0
+        fields["status"] = _KNOWN_STATUS(draft.status) or "abandoned"
+        return make_span(fields)
 
     def session(self, value: str) -> str:
         """The id under which this session is kept: itself, or a pseudonym when it names a person."""
@@ -209,7 +207,7 @@ class Seal:
         user = draft.facts.get("user_id")
         raw_user = as_text(user) if user is not None else None
         fields["attributes"] = {
-            self._guarded(self._label, key, WITHHELD): self._attribute(key, value, raw_user)
+            self._label(key): self._attribute(key, value, raw_user)
             for key, value in islice(draft.attributes.items(), _MAX_ATTRIBUTES)
         }
         # The person must not stand beside the pseudonym.
@@ -229,7 +227,7 @@ class Seal:
             if value == raw_user or says_user(named):
                 return self._user(value)
             return self._label(value)
-        return self._guarded(lambda found: self._value(found, raw_user), value, WITHHELD)
+        return self._value(value, raw_user)
 
     def _value(self, value: Any, raw_user: str | None = None) -> Any:
         return self._redactor.redact_value(value, user=raw_user, pseudonym=self._pseudonyms.user)
@@ -269,18 +267,23 @@ class Seal:
             fields["inputs"] = inputs
             fields["messages_hash"] = self._pseudonyms.digest("".join([found.content_id for found in inputs]))
             fields["message_count"] = len(draft.inputs)
-            questions = [found for found in inputs if found.role in _QUESTION_ROLES]
-            fields["input_preview"] = self._shown((questions or inputs)[-1])
+            question = next(
+                (found for found in reversed(inputs) if found.role in _QUESTION_ROLES), inputs[-1]
+            )
+            fields["input_preview"] = self._shown(question)
         if outputs:
             fields["outputs"] = outputs
             fields["output_chars"] = sum([found.chars for found in outputs])
             fields["output_preview"] = self._shown(outputs[-1])
 
     def _sealed(self, messages: Sequence[Any], policy: str) -> tuple[Content, ...]:
-        contents = [
-            self._guarded(lambda one: self._content(one, policy), message, None) for message in messages
-        ]
-        return tuple([content for content in contents if content is not None])
+        contents = []
+        for message in messages:
+            try:
+                contents.append(self._content(message, policy))
+            except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: this message alone is lost
+                self._health.fault(STAGE, fault)
+        return tuple(contents)
 
     def _shown(self, content: Content) -> str | None:
         return None if content.text is None else content.text[: self._preview_chars]

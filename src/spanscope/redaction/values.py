@@ -12,7 +12,7 @@ import dataclasses
 import math
 import numbers
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -110,6 +110,8 @@ class Walk:
     def _other(self, value: Any, depth: int) -> Any:
         # Only the type is asked: `isinstance` would ask the value's own `__class__`.
         kind = type(value)
+        if kind is dict or kind is list or kind is tuple:
+            return self._container(value, kind, depth)
         if issubclass(kind, Enum):
             return self.copy(value._value_, depth + 1) if depth < self._limits.depth else TOO_DEEP
         if issubclass(kind, str):
@@ -131,8 +133,8 @@ class Walk:
         return self._container(value, kind, depth)
 
     def _container(self, value: Any, kind: type, depth: int) -> Any:
-        read = _reader(kind)
-        if read is None:
+        pairs = _pairs_reader(kind)
+        if pairs is None and not issubclass(kind, _SEQUENCES):
             return f"<{self._scrub(kind.__name__[:100])}>"
         if depth >= self._limits.depth:
             return TOO_DEEP
@@ -140,23 +142,20 @@ class Walk:
             return CIRCULAR
         self._path.add(id(value))
         try:
-            inside = read(value)
-            if isinstance(inside, _Pairs):
-                return self._mapping(inside, depth)
-            return self._sequence(inside, depth)
+            return self._sequence(value, depth) if pairs is None else self._mapping(*pairs(value), depth)
         finally:
             self._path.discard(id(value))
 
-    def _mapping(self, pairs: "_Pairs", depth: int) -> dict[str, Any]:
+    def _mapping(self, pairs: Iterable[tuple[Any, Any]], size: int, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         # Taken at once: the application may go on changing its dictionary.
-        for key, item in list(islice(pairs.pairs, self._limits.items)):
+        for key, item in list(islice(pairs, self._limits.items)):
             name = self._key(key)
             while name in out:  # two addresses became the same placeholder
                 name += "'"
             out[name] = self._item(key, item, depth)
-        if (left := pairs.size - self._limits.items) > 0:
-            out["…"] = f"[cut, {left} more of {pairs.size}]"
+        if (left := size - self._limits.items) > 0:
+            out["…"] = f"[cut, {left} more of {size}]"
         return out
 
     def _item(self, key: Any, item: Any, depth: int) -> Any:
@@ -172,10 +171,11 @@ class Walk:
         text = copied if isinstance(copied, str) else str(copied)
         return self._scrub(text[:200])
 
-    def _sequence(self, items: "_Items", depth: int) -> list[Any]:
-        out = [self.copy(item, depth + 1) for item in list(islice(items.items, self._limits.items))]
-        if (left := items.size - self._limits.items) > 0:
-            out.append(f"[cut, {left} more of {items.size}]")
+    def _sequence(self, items: Collection[Any], depth: int) -> list[Any]:
+        size = len(items)
+        out = [self.copy(item, depth + 1) for item in list(islice(items, self._limits.items))]
+        if (left := size - self._limits.items) > 0:
+            out.append(f"[cut, {left} more of {size}]")
         return out
 
 
@@ -191,37 +191,33 @@ def says_user(key: str) -> bool:
     return "".join(filter(str.isalnum, key[-100:])).lower().endswith("userid")
 
 
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    pairs: Iterable[tuple[Any, Any]]
-    size: int
+_SEQUENCES = (list, tuple, set, frozenset)
+_Pairs = tuple[Iterable[tuple[Any, Any]], int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Items:
-    items: Iterable[Any]
-    size: int
-
-
-def _reader(kind: type) -> Callable[[Any], _Pairs | _Items] | None:
-    """How the inside of a value of this type is read; None where it is not."""
+def _pairs_reader(kind: type) -> Callable[[Any], _Pairs] | None:
+    """How names and values are read from a value of this type; None when it has none."""
     if issubclass(kind, dict):
-        return lambda value: _Pairs(dict.items(value), dict.__len__(value))
-    if issubclass(kind, list | tuple | set | frozenset):
-        return lambda value: _Items(value, len(value))
+        return _items_of_dict
+    if issubclass(kind, _SEQUENCES):
+        return None
     if dataclasses.is_dataclass(kind):
         return _fields_of_dataclass
     if hasattr(kind, "__pydantic_fields__") or hasattr(kind, "__fields__"):
         return _fields_of_model
     if issubclass(kind, Mapping) or issubclass(kind, types.MappingProxyType):
-        return lambda value: _Pairs(value.items(), len(value))
+        return lambda value: (value.items(), len(value))
     return None
+
+
+def _items_of_dict(value: dict[Any, Any]) -> _Pairs:
+    return dict.items(value), dict.__len__(value)
 
 
 def _fields_of_dataclass(value: Any) -> _Pairs:
     fields = dataclasses.fields(value)
     pairs = ((field.name, getattr(value, field.name) if field.repr else PRIVATE_FIELD) for field in fields)
-    return _Pairs(pairs, len(fields))
+    return pairs, len(fields)
 
 
 def _fields_of_model(value: Any) -> _Pairs:
@@ -238,4 +234,4 @@ def _fields_of_model(value: Any) -> _Pairs:
     pairs = [
         (name, PRIVATE_FIELD if name in hidden else item) for name, item in [*stored.items(), *extra.items()]
     ]
-    return _Pairs(pairs, len(pairs))
+    return pairs, len(pairs)
