@@ -49,7 +49,7 @@ def run(store: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def span(trace: str, number: int = 1, **facts: Any) -> Span:
-    """A root (`number` 1) or a model call below it; a minute ago, for two seconds, unless told otherwise."""
+    """A root (`number` 1) or a model call below it; a minute ago, for 2 s, unless told otherwise."""
     given: dict[str, Any] = {
         "trace_id": trace * 32,
         "span_id": f"{trace}{number:015d}",
@@ -84,11 +84,13 @@ def write(store: Path, *spans: Span) -> None:
 
 @pytest.fixture
 def two_traces(store: Path) -> None:
-    """`a`: an older one that failed; `b`: a good one with a model call."""
+    """`a`: two hours old, failed; `b`: a minute old, good, with a model call."""
+    old_ns = NOW_NS - 120 * MINUTE_NS
+    failed = {"name": "order_agent", "status": "error", "error_type": "TimeoutError", "session_id": "s-1"}
     write(
         store,
-        span("a", name="order_agent", status="error", error_type="TimeoutError", session_id="s-1"),
-        span("b", start_ns=NOW_NS - MINUTE_NS // 2, end_ns=NOW_NS - MINUTE_NS // 2 + 2 * 10**9),
+        span("a", start_ns=old_ns, end_ns=old_ns + 10**9, **failed),
+        span("b"),
         span("b", 2, output_preview="You have 30 days."),
     )
 
@@ -134,8 +136,8 @@ def test_list_as_json_gives_whole_ids_and_exact_money(run, two_traces):
         (["--name", "shop_faq"], ["b"]),
         (["--model", "shop-large"], ["b"]),
         (["--text", "30 DAYS"], ["b"]),
-        (["--since", "45s"], ["b"]),
-        (["--since", "2h"], ["b", "a"]),
+        (["--since", "30m"], ["b"]),
+        (["--since", "5h"], ["b", "a"]),
         (["--limit", "1"], ["b"]),
         (["--user", "nobody"], []),
     ],

@@ -102,7 +102,9 @@ def list_traces(
         str | None, typer.Option(help="Only this user: the id that your application gave.")
     ] = None,
     status: Annotated[str | None, typer.Option(help="Only this status: ok, error, cancelled, …")] = None,
-    name: Annotated[str | None, typer.Option(help="Only traces of this name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Only traces that have this name, or a step of it.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Only traces in which this model was called.")] = None,
     text: Annotated[str | None, typer.Option(help="Only traces with this text in a preview.")] = None,
     since: Annotated[
@@ -127,7 +129,7 @@ def list_traces(
     if since is not None:
         given["since"] = parse_since(since)
     with _open(store) as opened:
-        found = list(opened.traces(limit=limit, **given))
+        found = opened.traces(limit=limit, **given)
     if as_json:
         _print_json([summary_to_dict(summary) for summary in found])
     elif found:
@@ -169,17 +171,16 @@ def debug(
     as_json: AsJson = False,
 ) -> None:
     """What went wrong in one trace, where, and how spanscope knows."""
-    from spanscope import debug_trace
+    from spanscope.debug import debug_trace
 
     with _open(store) as opened:
-        found = _find(opened, trace_id, last)
-    report = debug_trace(
-        found.trace_id,
-        store=store,
-        expected_model=expected_model,
-        prompt_version=prompt_version,
-        max_context_tokens=max_context_tokens,
-    )
+        report = debug_trace(
+            _find(opened, trace_id, last).trace_id,
+            store=opened,
+            expected_model=expected_model,
+            prompt_version=prompt_version,
+            max_context_tokens=max_context_tokens,
+        )
     if as_json:
         _print_json(report.to_dict())
     else:
@@ -223,13 +224,13 @@ def doctor(store: StorePath = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(found.to_dict())
     else:
-        _console().print(render(found))
+        _console().print(render(found), soft_wrap=True)  # paths can be copied whole
     if found.problems:
         raise typer.Exit(1)
 
 
 def _open(store: str | None) -> "Store":
-    from spanscope import open_store
+    from spanscope.store import open_store
 
     return open_store(store)
 
@@ -240,10 +241,10 @@ def _find(store: "Store", trace_id: str | None, last: bool) -> "Trace":
         raise ConfigError("name one trace: its ID, or --last for the newest")
     if trace_id is not None:
         return store.trace(trace_id)
-    newest = next(iter(store.traces(limit=1)), None)
+    newest = store.latest()
     if newest is None:
-        raise ConfigError("the store holds no trace yet")
-    return store.trace(newest.trace_id)
+        raise ConfigError(f"{store.where} holds no trace yet")
+    return newest
 
 
 def _tell(message: str) -> None:

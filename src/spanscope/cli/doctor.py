@@ -118,7 +118,7 @@ def _examine_file(path: Path, found: Examination) -> None:
 
 
 def _examine_contents(store: str | None, found: Examination) -> None:
-    from spanscope import open_store
+    from spanscope.store import open_store
 
     with open_store(store) as opened:
         found.store |= opened.counts()

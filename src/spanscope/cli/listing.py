@@ -4,10 +4,11 @@ Used by the commands; knows the store's summaries and rich, nothing else.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -29,27 +30,30 @@ STATUS_STYLES = {
     "open": "blue",
     "abandoned": "red",
 }
-SHORT = 12
+SHORTEST_ID = 8
+LINE_ID = 16
+"""Digits of an id that stands alone: ids begin with the time, so it takes some to tell neighbours apart."""
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNKNOWN = Text("-", style="dim")
 
 
-def list_table(summaries: Iterable["TraceSummary"]) -> Table:
+def list_table(summaries: Sequence["TraceSummary"]) -> Table:
     """The traces as a table, in the order given."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in ("id", "when", "name", "status"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for title in ("took", "tokens", "cost", "calls"):
         table.add_column(title, justify="right", no_wrap=True)
+    length = shortest_unique([summary.trace_id for summary in summaries])
     for summary in summaries:
-        table.add_row(*_cells(summary))
+        table.add_row(*_cells(summary, length))
     return table
 
 
 def list_line(summary: "TraceSummary") -> Text:
     """The same facts as one line, for traces that come one at a time."""
-    return Text("  ").join(_cells(summary))
+    return Text("  ").join(_cells(summary, LINE_ID))
 
 
 def summary_to_dict(summary: "TraceSummary") -> dict[str, Any]:
@@ -73,10 +77,10 @@ def parse_since(text: str, *, now: datetime | None = None) -> datetime:
         ) from None
 
 
-def _cells(summary: "TraceSummary") -> list[Text]:
+def _cells(summary: "TraceSummary", id_length: int) -> list[Text]:
     style = STATUS_STYLES.get(summary.status, "")
     return [
-        Text(short_id(summary.trace_id), style="cyan"),
+        Text(summary.trace_id[:id_length], style="cyan"),
         Text(_when(summary.started_at), style="dim"),
         Text(summary.name),
         Text(summary.status, style=style),
@@ -92,9 +96,14 @@ def _known(value: Any, worded: Callable[[Any], str]) -> Text:
     return _UNKNOWN if value is None else Text(worded(value))
 
 
-def short_id(trace_id: str) -> str:
-    """The part of a trace id that is shown; commands take it for the whole."""
-    return trace_id[:SHORT]
+def shortest_unique(ids: Iterable[str]) -> int:
+    """How many digits tell these ids apart, so that any of them can be typed back."""
+    ordered = sorted(set(ids))
+    differ = (
+        next(place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b)
+        for pair in pairwise(ordered)
+    )
+    return max((SHORTEST_ID, *(place + 1 for place in differ)))
 
 
 def duration(ms: float) -> str:

@@ -67,7 +67,7 @@ def _wait_for_file(store: str | None, poll_s: float, say: Callable[[str], None])
 
 
 def _open(store: str | None, poll_s: float) -> "Store":
-    from spanscope import open_store
+    from spanscope.store import open_store
 
     patience = time.monotonic() + CREATION_S
     while True:
