@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +187,13 @@ def _store_lines(store: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "traces" in store:
         yield "holds", f"{store['traces']:,} traces, {store['spans']:,} spans"
     if store.get("newest"):
-        yield "newest", store["newest"]
+        local = datetime.fromisoformat(store["newest"]).astimezone()
+        yield "newest", f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def _last_run_lines(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if record is None:
-        yield "", "no run has left its counters beside this store"
+        yield "counters", "no run has left its counters beside this store"
         return
     ago = max(0.0, time.time() - record.get("saved_at", 0.0))
     yield "ended", f"{ago:,.0f} s ago, process {record.get('pid', 'unknown')}"
