@@ -231,8 +231,10 @@ _PHONE_GAP = r"(?:[ \u00a0\u2009\u202f.\-\u2010-\u2013/()]{0,3})"
 PHONE_INTERNATIONAL = re.compile(
     rf"(?<![\w+])(?:\+|00(?=[1-9]\d?[ .\-(]))[1-9](?:{_PHONE_GAP}\d){{6,14}}(?!\d)"
 )
+# Neither in the middle of a number, a date or a time, nor a later part of a name with dashes or a path.
+_PHONE_EDGE = r"(?<![\w+$])(?<!\w[.\-/])(?<!\d[,:])"
 PHONE_GROUPED = re.compile(
-    rf"""(?<![\w.,/:+=-])(?<!\$)(?:
+    rf"""{_PHONE_EDGE}(?:
       (?:1{_GAP})?(?:\(\d{{3}}\){_GAP}?|\d{{3}}{_GAP})\d{{3}}{_GAP}\d{{4}}   # North America
     | (?:1\.)?[2-9]\d{{2}}\.\d{{3}}\.\d{{4}}
     | \(\d{{2,5}}\){_GAP}?\d{{3,5}}(?:[ .-]?\d{{2,5}}){{1,2}}               # an area code in brackets
@@ -242,7 +244,7 @@ PHONE_GROUPED = re.compile(
     re.VERBOSE,
 )
 PHONE_NATIONAL = re.compile(
-    r"(?<![\w.,/:+=-])\(?0[1-9]\d{0,4}\)?(?:[ \u00a0\-./]{1,2}\d{2,8}){1,5}+(?![\w-]|[.,:/]\d)"
+    _PHONE_EDGE + r"\(?0[1-9]\d{0,4}\)?(?:[ \u00a0\-./]{1,2}\d{2,8}){1,5}+(?![\w-]|[.,:/]\d)"
 )
 PHONE_SAID = re.compile(
     r"\b(tel(?:ephone)?|phone|mobile|cell(?:phone)?|fax|whatsapp|sms|call|dial)\b([^\d\n]{1,24}?)"
@@ -271,10 +273,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("url query", URL_QUERY_KEY, rf"\1={SECRET}", signs="=", triggers=("?", "&")),
     Rule("e-mail", E_MAIL, EMAIL, signs="@"),
     Rule("e-mail", E_MAIL_ESCAPED, EMAIL, signs="%", triggers=("%40",)),
+    Rule("phone", PHONE_INTERNATIONAL, PHONE, triggers=("+", "00"), digits=7),
     Rule("ssn", US_SSN, SSN, digits=9),
     Rule("ssn", SSN_SAID, rf"\1\2{SSN}", triggers=("ssn", "social security"), digits=9),
     Rule("card", CARD_CANDIDATE, _cards_in, digits=12),
-    Rule("phone", PHONE_INTERNATIONAL, PHONE, triggers=("+", "00"), digits=7),
     Rule("phone", PHONE_GROUPED, PHONE, digits=8),
     Rule("phone", PHONE_NATIONAL, _national, triggers=("0",), digits=9),
     Rule("phone", PHONE_SAID, rf"\1\2{PHONE}", triggers=_PHONE_TRIGGERS, digits=7),

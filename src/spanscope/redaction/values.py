@@ -74,15 +74,13 @@ class Walk:
     def copy(self, value: Any, depth: int) -> Any:
         """A redacted copy; a value that raises while it is read is withheld."""
         kind = type(value)
+        self._nodes -= 1
         if kind is str:
             if value == self._user and self._pseudonym is not None:
                 return self._pseudonym(value)
             return self._string(value)
         if value is None or kind is bool:
             return value
-        self._nodes -= 1
-        if self._nodes < 0:
-            return TOO_MANY
         try:
             return self._number(value) if kind is int or kind is float else self._other(value, depth)
         except Exception as fault:  # noqa: BLE001  the boundary: user code runs below it
@@ -153,6 +151,9 @@ class Walk:
             name = self._key(key)
             while name in out:  # two addresses became the same placeholder
                 name += "'"
+            if self._nodes <= 0:
+                out[name] = TOO_MANY
+                break
             out[name] = self._item(key, item, depth)
         if (left := size - self._limits.items) > 0:
             out["…"] = f"[cut, {left} more of {size}]"
@@ -173,7 +174,12 @@ class Walk:
 
     def _sequence(self, items: Collection[Any], depth: int) -> list[Any]:
         size = len(items)
-        out = [self.copy(item, depth + 1) for item in list(islice(items, self._limits.items))]
+        out = []
+        for item in list(islice(items, self._limits.items)):
+            if self._nodes <= 0:
+                out.append(TOO_MANY)
+                break
+            out.append(self.copy(item, depth + 1))
         if (left := size - self._limits.items) > 0:
             out.append(f"[cut, {left} more of {size}]")
         return out
