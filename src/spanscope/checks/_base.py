@@ -188,6 +188,7 @@ def conclude(
         worst,
         summary=several.format(n=len(offenders)) + f" The gravest: {worst.summary}",
         evidence={"count": len(offenders), "span_ids": [each.span_id for each in offenders]},
+        suggestion=None,  # each part has its own
     )
     return (overall, *(replace(each, detail=True) for each in offenders), *also)
 

@@ -140,11 +140,12 @@ def _against_history(prompts: Sequence[_Prompt], context: CheckContext) -> tuple
 
 def _against_past(prompt: _Prompt, past: Sequence[PromptUse], context: CheckContext) -> Finding:
     """One prompt against the most common one of the route's last traces."""
-    marks = [
-        (mark, use.trace_id)
+    uses = {
+        (mark, use.trace_id): None
         for use in past
         if (mark := use.prompt_version if prompt.version else use.prompt_hash)
-    ][:HISTORY]
+    }
+    marks = list(uses)[:HISTORY]
     if not marks:
         return _no_history(prompt, f"no earlier trace named {context.trace.name!r} used this prompt's name")
     counts = Counter(mark for mark, _ in marks)

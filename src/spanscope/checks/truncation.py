@@ -5,6 +5,7 @@ of an answer that stands exactly at its cap.  An input that fills the context wi
 cut by somebody; that needs the window's size, and only the caller knows it for certain.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from spanscope.checks._base import (
@@ -113,9 +114,8 @@ def _remedy(call: Span) -> str:
 
 def _broken_tools(call: Span) -> list[str]:
     calls = call.attributes.get(TOOL_CALLS) or ()
-    return [
-        str(each.get("name")) for each in calls if isinstance(each, dict) and each.get("args_valid") is False
-    ]
+    broken = (each for each in calls if isinstance(each, Mapping) and each.get("args_valid") is False)
+    return [str(each.get("name") or "a tool") for each in broken]
 
 
 def _tools(names: list[str]) -> str:
@@ -192,7 +192,8 @@ def _inputs_in_doubt(context: CheckContext) -> list[Finding]:
     return [
         unknown(
             NAME,
-            f"Whether the input fitted the context window is not known for {len(unsaid)} of {len(calls)} calls.",
+            f"Whether the input fitted the context window is not known for {len(unsaid)} of "
+            f"{len(calls)} calls.",
             reason="no input tokens were reported",
             span_ids=unsaid,
         )
