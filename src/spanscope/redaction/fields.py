@@ -12,17 +12,23 @@ from typing import Any
 
 
 def whole(value: Any) -> int | None:
-    """A count or a time in nanoseconds."""
+    """A count."""
     if type(value) is int:
         return value if -(2**63) <= value < 2**63 else None  # what a database column holds
     if type(value) is bool:
         return None
     if type(value) is float:
-        return int(value) if math.isfinite(value) and value == int(value) else None
+        return whole(int(value)) if math.isfinite(value) and value == int(value) else None
     try:
         return whole(int(operator.index(value)))
     except TypeError:
         return None
+
+
+def moment(value: Any) -> int | None:
+    """Nanoseconds since the epoch, up to the year 2262."""
+    number = whole(value)
+    return number if number is not None and number >= 0 else None
 
 
 def real(value: Any) -> float | None:

@@ -17,7 +17,7 @@ from spanscope.drafts import Draft
 from spanscope.health import Health
 from spanscope.redaction.engine import LABEL_CHARS, Redactor
 from spanscope.redaction.errors import error_lines
-from spanscope.redaction.fields import as_text, money, one_of, real, truth, whole
+from spanscope.redaction.fields import as_text, moment, money, one_of, real, truth, whole
 from spanscope.redaction.pseudonyms import Pseudonyms
 from spanscope.redaction.recent import Recent
 from spanscope.redaction.rules import SECRET
@@ -55,7 +55,7 @@ _LABELS = (
     *("usage_source", "cost_source", "finish_reason_raw", "prompt_name", "prompt_version", "error_type"),
 )
 _COUNTS = (
-    *("end_ns", "max_tokens", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens"),
+    *("max_tokens", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "message_count", "output_chars"),
 )
 _MEASURES = ("temperature", "time_to_first_token_ms", "tokens_per_second")
@@ -100,6 +100,7 @@ class Seal:
             "output_preview": self._preview,
             "error_message": self._error_message,
             "cost_usd": money,
+            "end_ns": moment,
             **dict.fromkeys(_LABELS, self._label),
             **dict.fromkeys(_COUNTS, whole),
             **dict.fromkeys(_MEASURES, real),
@@ -118,7 +119,7 @@ class Seal:
         fields.setdefault("name", fields["kind"])
         fields["trace_id"] = self._guarded(self._trace_id, draft.trace_id, "0" * 32)
         fields["span_id"] = self._guarded(self._span_id, draft.span_id, "0" * 16)
-        fields["start_ns"] = self._guarded(whole, draft.start_ns, None) or 0
+        fields["start_ns"] = self._guarded(moment, draft.start_ns, None) or 0
         fields["status"] = _KNOWN_STATUS(draft.status) or "abandoned"
         return make_span(fields)
 
@@ -254,7 +255,7 @@ class Seal:
 
     def _event(self, event: Any) -> dict[str, Any]:
         facts: dict[str, Any] = self._guarded(dict, event, {})
-        time_ns = self._guarded(whole, facts.pop("time_ns", None), None)
+        time_ns = self._guarded(moment, facts.pop("time_ns", None), None)
         redacted: dict[str, Any] = self._value(facts)
         return redacted if time_ns is None else {**redacted, "time_ns": time_ns}
 
