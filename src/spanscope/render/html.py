@@ -38,7 +38,7 @@ _STYLE: Final = """
  padding:.55em .9em;margin:.8em 0;background:var(--tint)}
 .spanscope .ss-verdict b{font-weight:600;font-size:1.08em}
 .spanscope .ss-tree{overflow-x:auto}
-.spanscope table{border-collapse:collapse;width:100%;margin:0;font-size:1em;border:0}
+.spanscope table{border-collapse:collapse;width:100%;min-width:820px;margin:0;font-size:1em;border:0}
 .spanscope td{padding:.16em .6em;border:0;text-align:left;vertical-align:top;white-space:nowrap;
  background:none;max-width:none}
 .spanscope .ss-tree tr{background:none}
@@ -50,18 +50,19 @@ _STYLE: Final = """
 .spanscope .ss-i{display:inline-block;width:1.15em;height:1.5em;margin:-.16em 0;vertical-align:top;
  border-left:1px solid var(--line)}
 .spanscope .ss-kind{display:inline-block;width:1.3em;text-align:center;color:var(--dim)}
+.spanscope .ss-time{position:relative;width:110px;min-width:110px;color:var(--dim)}
 .spanscope .ss-llm{color:var(--llm)} .spanscope .ss-tool{color:var(--tool)}
 .spanscope .ss-retriever,.spanscope .ss-embedding,.spanscope .ss-reranker{color:var(--get)}
-.spanscope .ss-time{position:relative;width:110px;min-width:110px}
 .spanscope .ss-time i{position:absolute;top:.72em;height:.32em;min-width:2px;border-radius:2px;
  background:currentColor;opacity:.75}
-.spanscope .ss-notes{white-space:normal;min-width:14em;max-width:32em;width:40%}
-.spanscope .ss-preview{color:var(--dim);overflow-wrap:anywhere}
+.spanscope .ss-notes{max-width:0;width:42%;overflow:hidden;text-overflow:ellipsis}
+.spanscope .ss-preview{color:var(--dim);margin-left:.7em}
+.spanscope .ss-preview:first-child{margin-left:0}
 .spanscope details{border-top:1px solid var(--line);padding:.3em 0}
 .spanscope summary{cursor:pointer;display:grid;grid-template-columns:6.2em 11em 1fr;gap:.6em;
  list-style:none}
 .spanscope summary::-webkit-details-marker{display:none}
-.spanscope .ss-body{padding:.25em 0 .4em 18em}
+.spanscope .ss-body{padding:.25em 0 .4em 18.4em}
 .spanscope .ss-body .ss-facts{display:grid;grid-template-columns:max-content 1fr;gap:0 1em;
  overflow-wrap:anywhere}
 @media (max-width:700px){.spanscope summary{grid-template-columns:6.2em 1fr}
@@ -140,7 +141,7 @@ def _row(line: SpanLine, trace: Trace) -> str:
     indent = '<span class="ss-i"></span>' * min(line.depth, 24)
     kind = _e(line.span.kind)
     notes = " · ".join(f'<span class="{_TONES[tone]}">{_e(words)}</span>' for words, tone in line.notes)
-    preview = f'<div class="ss-preview">{_e(line.preview)}</div>' if line.preview else ""
+    preview = f'<span class="ss-preview">{_e(line.preview)}</span>' if line.preview else ""
     cells = (
         f'<td title="span {_e(line.span.span_id)}">{indent}'
         f'<span class="ss-kind ss-{kind}" title="{kind}">{line.symbol}</span>{name}</td>'
@@ -149,7 +150,7 @@ def _row(line: SpanLine, trace: Trace) -> str:
         f"<td>{_e(line.model)}</td>"
         f'<td class="ss-num">{_e(line.tokens)}</td>'
         f'<td class="ss-num">{_e(line.cost)}</td>'
-        f'<td class="ss-notes">{notes}{preview}</td>'
+        f'<td class="ss-notes" title="{_e(line.preview)}">{notes}{preview}</td>'
     )
     css_class = ' class="ss-cause"' if line.is_cause else ""
     return f"<tr{css_class}>{cells}</tr>"
