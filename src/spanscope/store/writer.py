@@ -1,0 +1,117 @@
+"""Write a batch of spans: three kinds of row, one transaction, a few microseconds a span.
+
+A span is written while it is open and replaced later; a content is written once however many spans
+refer to it; the rows of the traces touched are recomputed in the same transaction.  So any batch may
+be written again, and the order of batches does not matter.
+
+Fed by `backends.sql`; its SQL is made by `statements`, its sums by `totals`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, exc, select
+
+from spanscope.spans import Content, Span
+from spanscope.store.matching import matching_for
+from spanscope.store.rows import COLUMNS, Row, span_row, storable
+from spanscope.store.statements import NO_TEXT, content_upsert, span_upsert, trace_upsert
+from spanscope.store.tables import SPANS, TRACES
+from spanscope.store.totals import Totals
+
+REMEMBERED_CONTENTS: Final = 20_000
+"""Ids of contents known to be stored; forgetting one costs a needless upsert, nothing else."""
+
+_UNSTORABLE = (ValueError, OverflowError, exc.DataError, exc.InterfaceError, exc.ProgrammingError)
+_TRACE_ID: Final = COLUMNS.index("trace_id")
+
+
+class Writer:
+    """Writes spans through one engine.  For one thread at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._spans = span_upsert(engine.dialect)
+        self._contents = content_upsert(engine.dialect)
+        self._traces = trace_upsert(engine.dialect)
+        matching = matching_for(engine.dialect.name)
+        self._totals = Totals(matching)
+        self._these = matching.these
+        self._traces_of = select(SPANS.c.trace_id).distinct().where(matching.among(SPANS.c.span_id))
+        self._emptied = delete(TRACES).where(matching.among(TRACES.c.trace_id))
+        self._stored: OrderedDict[str, int] = OrderedDict()
+        """Content id -> length of the text in the store; least recently used first."""
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Write the batch, or raise SQLAlchemy's error and leave the store as it was."""
+        latest = _latest(spans)
+        rows = [span_row(span) for span in latest.values()]
+        contents = self._unseen(latest.values())
+        content_rows = [
+            (content.content_id, content.role, content.chars, content.text)
+            # In one order everywhere: two writers of the same messages must not lock each other out.
+            for _, content in sorted(contents.items())
+        ]
+        try:
+            self._commit(latest.keys(), rows, content_rows)
+        except _UNSTORABLE:
+            # Seldom (half an emoji, a number beyond 64 bits), so it is only looked for when it hurts.
+            rows, content_rows = list(map(storable, rows)), list(map(storable, content_rows))
+            self._commit(latest.keys(), rows, content_rows)
+        self._remember(contents.values())
+
+    def _commit(self, span_ids: Collection[str], rows: Sequence[Row], content_rows: Sequence[Row]) -> None:
+        with self._engine.begin() as connection:
+            # An amended span may leave another trace behind.
+            left = connection.scalars(self._traces_of, self._these(span_ids))
+            touched = {*left, *(row[_TRACE_ID] for row in rows)}
+            for statement, alike in chain(
+                self._contents.statements(content_rows), self._spans.statements(rows)
+            ):
+                connection.exec_driver_sql(statement, alike)
+            self._recompute(connection, touched)
+
+    def _recompute(self, connection: Connection, trace_ids: Collection[str]) -> None:
+        rows = self._totals.rows(connection, trace_ids)
+        for statement, alike in self._traces.statements(rows):
+            connection.exec_driver_sql(statement, alike)
+        emptied = set(trace_ids).difference(row[0] for row in rows)
+        if emptied:
+            connection.execute(self._emptied, self._these(emptied))
+
+    def _unseen(self, spans: Iterable[Span]) -> dict[str, Content]:
+        """The contents that the store lacks, or has less text of."""
+        stored, unseen = self._stored, dict[str, Content]()
+        for span in spans:
+            for content in (*span.inputs, *span.outputs):
+                key = content.content_id
+                known = stored.get(key)
+                if known is not None:
+                    stored.move_to_end(key)
+                    if known >= _text_length(content):
+                        continue
+                if key not in unseen or _text_length(unseen[key]) < _text_length(content):
+                    unseen[key] = content
+        return unseen
+
+    def _remember(self, contents: Iterable[Content]) -> None:
+        """Only once they are committed: a batch that failed must not leave messages without text."""
+        for content in contents:
+            self._stored[content.content_id] = _text_length(content)
+        while len(self._stored) > REMEMBERED_CONTENTS:
+            self._stored.popitem(last=False)
+
+
+def _latest(spans: Iterable[Span]) -> dict[str, Span]:
+    """Each span once, as it was given last; open only if it never was anything else."""
+    latest = dict[str, Span]()
+    for span in spans:
+        if span.status != "open" or latest.get(span.span_id, span).status == "open":
+            latest[span.span_id] = span
+    return latest
+
+
+def _text_length(content: Content) -> int:
+    return NO_TEXT if content.text is None else len(content.text)
