@@ -133,7 +133,7 @@ def test_nothing_that_the_seal_remembers_is_raw(seal):
     seal.seal(
         draft(inputs=TALK, outputs=[Message("ai", KEY)], facts={"tags": [MAIL]}, attributes={"note": CARD})
     )
-    remembered = repr([vars(seal._contents), vars(seal._redactor._clean)])
+    remembered = repr([vars(seal._contents), seal._redactor._clean])
     assert "Be brief." in remembered
     assert not [canary for canary in CANARIES if canary in remembered]
 
@@ -260,7 +260,13 @@ def test_documents_keep_ids_scores_and_sizes_and_no_text(seal, names):
     }
     span = seal.seal(draft(attributes={semconv.DOCUMENTS: [found]}))
     assert span.attributes[semconv.DOCUMENTS] == [
-        {"id": "doc-1", "score": 0.5, "chars": 10, "source": "/home/[EMAIL]", "hash": names.digest("The text")}
+        {
+            "id": "doc-1",
+            "score": 0.5,
+            "chars": 10,
+            "source": "/home/[EMAIL]",
+            "hash": names.digest("The text"),
+        }
     ]
     assert "The text" not in repr(span)
 

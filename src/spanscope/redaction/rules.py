@@ -37,6 +37,8 @@ class Rule:
     """Lower-case strings, of which the lower-cased text holds one where the pattern can match."""
     signs: str = ""
     """Characters of which one occurs in whatever the pattern matches; all of them are in `SIGNS`."""
+    also: tuple[str, ...] = ()
+    """The same again, for a pattern that needs one of each."""
     digits: int = 0
     """How many decimal digits the text must hold at least."""
     sieve: re.Pattern[str] | None = field(init=False, default=None)
@@ -71,6 +73,37 @@ VENDOR_KEY = re.compile(
     )""",
     re.VERBOSE,
 )
+_VENDOR_TRIGGERS = (
+    *(
+        "sk-",
+        "pk-lf-",
+        "gocspx-",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "xox",
+        "xapp-",
+    ),
+    *(
+        "k_live_",
+        "k_test_",
+        "whsec_",
+        "hf_",
+        "gsk_",
+        "xai-",
+        "pplx-",
+        "lsv2_",
+        "ls__",
+        "tvly-",
+        "pcsk_",
+        "nvapi-",
+    ),
+    *("r8_", "npm_", "pypi-", "dop_v1_"),
+)
 CLOUD_KEY = re.compile(
     r"""(?<![A-Za-z0-9])(?:
       A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{12,}+               # AWS
@@ -97,9 +130,10 @@ _NAME = (
     r"(pass(?:word|wd|phrase|code)|pwd|api[ _.-]?key|access[_.-]?key(?:[_.-]?id)?"
     r"|(?:secret|private|signing)[_.-]?key|secret|token|authorization|credentials?|jwt)"
 )
-_NAME_TRIGGERS = ("key", "pass", "pwd", "secret", "token", "authorization", "credential", "jwt")
+NAME_TRIGGERS = ("key", "pass", "pwd", "secret", "token", "authorization", "credential", "jwt")
 ASSIGNMENT = re.compile(rf"{_NAME}(\\?[\"']?\s{{0,4}}(?:=>|:=|==?|:)\s{{0,4}})({_VALUE})", re.IGNORECASE)
-SAID = re.compile(rf"{_NAME}(\s{{1,4}}(?:is|was):?\s{{1,4}})({_VALUE})", re.IGNORECASE)
+SAID_TRIGGERS = ("is ", "is:", "was ", "was:")
+SAID = re.compile(rf"{_NAME}([ \t]{{1,4}}(?:is|was):?[ \t]{{1,4}})({_VALUE})", re.IGNORECASE)
 _WORDS_IN_PROSE = frozenset({"secret", "token", "authorization", "credential", "credentials", "jwt"})
 COOKIE = re.compile(
     r"\b((?:set-)?cookie\\?[\"']?\s?[:=]\s?)\\?[\"']?[^\s=;\"']{1,256}=[^\n\"']++", re.IGNORECASE
@@ -264,10 +298,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("private key", PRIVATE_KEY, SECRET, signs="-", triggers=("private key",)),
     Rule("jwt", JWT, SECRET, triggers=("eyj",), digits=1),
     Rule("cookie", COOKIE, rf"\1{SECRET}", signs="=", triggers=("cookie",)),
-    Rule("assignment", ASSIGNMENT, _assigned, signs="=:", triggers=_NAME_TRIGGERS),
-    Rule("said", SAID, _assigned, triggers=(" is ", " is:", " was ")),
+    Rule("assignment", ASSIGNMENT, _assigned, signs="=:", triggers=NAME_TRIGGERS),
+    Rule("said", SAID, _assigned, triggers=SAID_TRIGGERS, also=NAME_TRIGGERS),
     Rule("authorization", AUTH_SCHEME, _after_scheme, triggers=("bearer", "basic", "token")),
-    Rule("vendor key", VENDOR_KEY, SECRET, signs="-_"),
+    Rule("vendor key", VENDOR_KEY, SECRET, signs="-_", triggers=_VENDOR_TRIGGERS),
     Rule("cloud key", CLOUD_KEY, SECRET, triggers=("akia", "asia", "abia", "acca", "aiza", "ya29", "sg.")),
     Rule("url user", URL_USER, _user_of_url, signs="@", triggers=("://",)),
     Rule("url query", URL_QUERY_KEY, rf"\1={SECRET}", signs="=", triggers=("?", "&")),

@@ -21,7 +21,7 @@ from spanscope.redaction.fields import as_text, moment, money, one_of, real, tru
 from spanscope.redaction.pseudonyms import Pseudonyms
 from spanscope.redaction.recent import Recent
 from spanscope.redaction.rules import SECRET
-from spanscope.redaction.values import says_secret, says_user
+from spanscope.redaction.values import meaning
 from spanscope.spans import Content, Span, make_span
 
 STAGE: Final = "redaction"
@@ -219,13 +219,13 @@ class Seal:
         kind = type(value)
         if value is None or kind is bool or (kind in (int, float) and -1e6 < value < 1e6):
             return value
-        named = key if type(key) is str else ""
-        if says_secret(named):
+        said = meaning(key) if type(key) is str else None
+        if said == "secret":
             return SECRET
-        if named == semconv.DOCUMENTS:
+        if key == semconv.DOCUMENTS:
             return self._guarded(self._documents, value, WITHHELD)
         if kind is str and len(value) <= LABEL_CHARS:
-            if value == raw_user or says_user(named):
+            if value == raw_user or said == "user":
                 return self._user(value)
             return self._label(value)
         return self._value(value, raw_user)

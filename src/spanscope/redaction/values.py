@@ -20,7 +20,7 @@ from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from spanscope.redaction.rules import SECRET, is_secret_name
@@ -131,7 +131,7 @@ class Walk:
         return self._container(value, kind, depth)
 
     def _container(self, value: Any, kind: type, depth: int) -> Any:
-        pairs = _pairs_reader(kind)
+        pairs = _items_of_dict if kind is dict else _pairs_reader(kind)
         if pairs is None and not issubclass(kind, _SEQUENCES):
             return f"<{self._scrub(kind.__name__[:100])}>"
         if depth >= self._limits.depth:
@@ -160,10 +160,11 @@ class Walk:
         return out
 
     def _item(self, key: Any, item: Any, depth: int) -> Any:
-        if type(key) is str and item is not None and type(item) is not bool:
-            if says_secret(key):
+        said = meaning(key) if type(key) is str else None
+        if said is not None and item is not None and type(item) is not bool:
+            if said == "secret":
                 return SECRET
-            if self._pseudonym is not None and type(item) in (str, int) and says_user(key):
+            if self._pseudonym is not None and type(item) in (str, int):
                 return self._pseudonym(str(item))
         return self.copy(item, depth + 1)
 
@@ -185,16 +186,13 @@ class Walk:
         return out
 
 
-@lru_cache(maxsize=2048)
-def says_secret(key: str) -> bool:
-    """Whether a value under this key is secret by the key's name."""
-    return is_secret_name(key[-100:])
-
-
-@lru_cache(maxsize=2048)
-def says_user(key: str) -> bool:
-    """Whether a value under this key says who the user is: `user_id`, `langfuse_user_id`, `userId`."""
-    return "".join(filter(str.isalnum, key[-100:])).lower().endswith("userid")
+@lru_cache(maxsize=4096)
+def meaning(key: str) -> Literal["secret", "user", None]:
+    """What a key says of its value: `api_key` that it is secret, `langfuse_user_id` that it is a person."""
+    tail = key[-100:]
+    if is_secret_name(tail):
+        return "secret"
+    return "user" if "".join(filter(str.isalnum, tail)).lower().endswith("userid") else None
 
 
 _SEQUENCES = (list, tuple, set, frozenset)
