@@ -68,6 +68,20 @@ def test_run_ids_are_version_four_and_the_same_every_time():
     assert {run_id.version for run_id in first} == {4}
 
 
+def test_the_memory_backend_is_at_hand_too():
+    from spanscope.protocols import Backend
+    from spanscope.testing import MemoryBackend
+
+    assert isinstance(MemoryBackend(), Backend)
+
+
+def test_a_name_that_is_not_there_is_an_ordinary_mistake():
+    import spanscope.testing
+
+    with pytest.raises(AttributeError, match="NoSuchFake"):
+        _ = spanscope.testing.NoSuchFake
+
+
 def test_the_clock_can_be_used_where_langchain_is_not_installed():
     """A blocked import stands for a missing package; asking for a model then says what to install."""
     program = """
