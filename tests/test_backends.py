@@ -20,6 +20,7 @@ from spanscope import semconv
 from spanscope.backends import KNOWN, build
 from spanscope.backends.datadog import DatadogBackend
 from spanscope.backends.memory import MemoryBackend
+from spanscope.backends.sql import SqlBackend
 from spanscope.backends.structlog import StructlogBackend
 from spanscope.exceptions import ConfigError, MissingExtra
 from spanscope.health import Health
@@ -72,8 +73,9 @@ def datadog_with_agent(folder):
 
 BACKENDS = {
     "memory": lambda folder: MemoryBackend(),
-    "structlog": lambda folder: StructlogBackend(file=(folder / "log").open("w")),
+    "structlog": lambda folder: StructlogBackend(file=io.StringIO()),
     "datadog": datadog_with_agent,
+    "sql": lambda folder: SqlBackend(folder / "spans.db"),
 }
 
 

@@ -129,6 +129,8 @@ _Mutable = make_dataclass(
         for one in fields(Span)
     ],
     slots=True,
+    eq=False,
+    repr=False,
 )
 
 
