@@ -10,6 +10,7 @@ import re
 import socket
 import sys
 import threading
+import weakref
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -67,7 +68,7 @@ def datadog_with_agent(folder):
     listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listening.bind(("127.0.0.1", 0))
     backend = DatadogBackend(*listening.getsockname())
-    backend.agent = listening  # open for as long as the backend is
+    weakref.finalize(backend, listening.close)  # open for as long as the backend is
     return backend
 
 
