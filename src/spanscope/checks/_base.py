@@ -171,16 +171,20 @@ def gravest(findings: Iterable[Finding]) -> Finding:
 
 
 def conclude(
-    offenders: Sequence[Finding], *, several: str, otherwise: Finding, also: Sequence[Finding] = ()
+    offenders: Sequence[Finding],
+    *,
+    several: str,
+    otherwise: Callable[[], Finding],
+    also: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
-    """One overall answer, first: the only offender, a summary of several, or `otherwise`.
+    """One overall answer, first: the only offender, a summary of several, or `otherwise()`.
 
     `several` is the sentence for more than one, with `{n}` in it.  `also` are parts that do not
     change the answer, such as a half that could not be checked.
     """
     also = [replace(each, detail=True) for each in also]
     if not offenders:
-        return (otherwise, *also)
+        return (otherwise(), *also)
     if len(offenders) == 1:
         return (offenders[0], *also)
     worst = gravest(offenders)

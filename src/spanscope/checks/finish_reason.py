@@ -69,7 +69,7 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
     return conclude(
         offenders,
         several="{n} steps did not end normally.",
-        otherwise=_unsaid(unsaid, context) if unsaid else _normal(context),
+        otherwise=lambda: _unsaid(unsaid, context) if unsaid else _normal(context),
         also=[_unsaid(unsaid, context)] if unsaid and offenders else (),
     )
 

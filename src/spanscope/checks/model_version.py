@@ -36,7 +36,9 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
     return conclude(
         offenders,
         several="{n} model calls were not answered as expected.",
-        otherwise=_unsaid(unsaid, len(right)) if unsaid or not right else _as_expected(right, context),
+        otherwise=lambda: (
+            _unsaid(unsaid, len(right)) if unsaid or not right else _as_expected(right, context)
+        ),
         also=[_unsaid(unsaid, len(right))] if unsaid and offenders else (),
     )
 

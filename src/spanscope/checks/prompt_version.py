@@ -106,7 +106,7 @@ def _against_expected(
     return conclude(
         offenders,
         several="{n} prompts were not the expected version.",
-        otherwise=Finding(
+        otherwise=lambda: Finding(
             check=NAME,
             status="pass",
             summary=f"Prompt {_told(prompts[0])} was used, as expected.",
@@ -133,7 +133,7 @@ def _against_history(prompts: Sequence[_Prompt], context: CheckContext) -> tuple
     return conclude(
         offenders,
         several="{n} prompts are not the ones that this route used before.",
-        otherwise=(open_questions or usual or [_no_history(prompts[0], "no prompt to compare")])[0],
+        otherwise=lambda: (open_questions or usual)[0],
         also=open_questions if offenders else (),
     )
 

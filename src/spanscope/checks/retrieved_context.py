@@ -56,7 +56,7 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
     return conclude(
         offenders,
         several="{n} things are wrong with what was retrieved.",
-        otherwise=_unsaid(unsaid) if unsaid else _fine(searches, counts),
+        otherwise=lambda: _unsaid(unsaid) if unsaid else _fine(searches, counts),
         also=[_unsaid(unsaid)] if unsaid and offenders else (),
     )
 

@@ -35,7 +35,7 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
     return conclude(
         [*outputs, *inputs],
         several="{n} model calls were cut or are in doubt.",
-        otherwise=_whole(context),
+        otherwise=lambda: _whole(context),
         also=() if inputs else _inputs_in_doubt(context),
     )
 
