@@ -130,10 +130,22 @@ class Trace:
             above.span_id
             for span in self.spans
             if span.kind == "llm"
-            for above in self.ancestors(span)
+            for above in self._recorded_ancestors(span)
             if above.kind == "llm"
         }
-        return tuple(span for span in self.spans if span.kind in MODEL_KINDS and span.span_id not in wrappers)
+        return tuple(
+            span
+            for span in self.spans
+            if span.kind in MODEL_KINDS and not span.usage_in_children and span.span_id not in wrappers
+        )
+
+    def _recorded_ancestors(self, span: Span) -> Iterator[Span]:
+        """As the span was recorded: a stray hangs below the root for show, but the root did not call it."""
+        seen = {span.span_id}
+        while (above := self._by_id.get(span.parent_id or "")) is not None and above.span_id not in seen:
+            seen.add(above.span_id)
+            yield above
+            span = above
 
     @cached_property
     def totals(self) -> Totals:

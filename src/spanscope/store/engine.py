@@ -6,6 +6,7 @@ leave here with an engine whose every transaction is explicit.
 Used by `backends.sql` (writing) and `queries` (reading).
 """
 
+import errno
 import os
 import sqlite3
 import time
@@ -178,12 +179,15 @@ def _prepare_file(path: Path) -> None:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
+            # Not by opening it: to close it again would drop the locks of this process's other connections.
+            if not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise PermissionError(errno.EACCES, "the file is read-only") from None
             if path.stat().st_size == 0:
                 path.chmod(0o600)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
         raise StoreError(
-            f"the store {path} cannot be made: {reason}; make the folder {folder} writable, or {ELSEWHERE}"
+            f"the store {path} cannot be written: {error.strerror or type(error).__name__}; "
+            f"make it and its folder {folder} writable, or {ELSEWHERE}"
         ) from error
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from spanscope.spans import Content, Span
+from spanscope.spans import Content, Span, make_span
 from spanscope.store.tables import SPANS
 
 COLUMNS: Final[tuple[str, ...]] = tuple(SPANS.columns.keys())
@@ -50,17 +50,19 @@ def span_row(span: Span) -> Row:
 def span_from(row: Sequence[Any], contents: Mapping[str, Content]) -> Span:
     """The span of a row of `COLUMNS`, with its contents taken from `contents` by id."""
     wraps, amended, cost, tags, tool_names, attributes, events, input_ids, output_ids = row[-_TRANSLATED:]
-    return Span(
-        **dict(zip(PLAIN, row, strict=False)),
-        usage_in_children=bool(wraps),
-        amended=bool(amended),
-        cost_usd=None if cost is None else from_nano(cost),
-        tags=tuple(loads(tags)),
-        tool_names=tuple(loads(tool_names)),
-        attributes=json.loads(attributes) if attributes else {},
-        events=tuple(loads(events)),
-        inputs=tuple(contents.get(key) or _lost(key) for key in loads(input_ids)),
-        outputs=tuple(contents.get(key) or _lost(key) for key in loads(output_ids)),
+    return make_span(
+        dict(zip(PLAIN, row, strict=False))
+        | {
+            "usage_in_children": bool(wraps),
+            "amended": bool(amended),
+            "cost_usd": None if cost is None else from_nano(cost),
+            "tags": tuple(loads(tags)),
+            "tool_names": tuple(loads(tool_names)),
+            "attributes": json.loads(attributes) if attributes else {},
+            "events": tuple(loads(events)),
+            "inputs": tuple(contents.get(key) or _lost(key) for key in loads(input_ids)),
+            "outputs": tuple(contents.get(key) or _lost(key) for key in loads(output_ids)),
+        }
     )
 
 
