@@ -10,7 +10,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.cells import cell_len
@@ -46,6 +46,8 @@ _ASCII: Final = str.maketrans("│├└─○◆◇●∿≡≋▸¶»△≈▪
 _PLAIN_WIDTH = 100
 _WIDEST = 160
 _BAR = 14
+_NAME = 24
+"""The least width of the column of names; figures are dropped to keep it."""
 _DEEPEST = 14
 """Levels of the tree that are drawn; deeper ones are counted."""
 _BESIDE = 100
@@ -111,6 +113,11 @@ class _Columns:
     cost: int
 
     @property
+    def deepest(self) -> int:
+        """How many levels are drawn, so that half of the column is left for the name."""
+        return max(2, min(_DEEPEST, self.name // 4))
+
+    @property
     def width(self) -> int:
         used = [self.name, self.bar, self.duration, self.model, self.tokens, self.cost]
         return _GUTTER + sum(width + _GAP for width in used if width)
@@ -146,12 +153,11 @@ def _for(text: Text, *, ascii_only: bool) -> Text:
 
 
 def _fit(lines: Sequence[SpanLine], width: int) -> _Columns:
-    """Give each column what it needs, the name what is left, and drop what the name cannot spare."""
+    """Give each column what it needs and the name what is left; drop what the name cannot spare."""
 
     def widest(texts: Iterator[str], limit: int) -> int:
         return min(max(map(cell_len, texts), default=0), limit)
 
-    names = max(_indent(line.depth) + 2 + cell_len(line.name) for line in lines)
     wide = width >= 110
     columns = _Columns(
         name=0,
@@ -159,37 +165,31 @@ def _fit(lines: Sequence[SpanLine], width: int) -> _Columns:
         duration=widest((line.duration for line in lines), 10),
         model=widest((line.model for line in lines), 26 if wide else 18),
         tokens=widest((line.tokens for line in lines), 17),
-        cost=widest((line.cost for line in lines), 10) if width >= 72 else 0,
+        cost=widest((line.cost for line in lines), 10),
     )
-    room = width - columns.width - _GAP
-    return _Columns(
-        name=max(min(names, room), 12),
-        bar=columns.bar,
-        duration=columns.duration,
-        model=columns.model,
-        tokens=columns.tokens,
-        cost=columns.cost,
-    )
+    names = max(2 * min(line.depth, _DEEPEST) + 2 + cell_len(line.name) for line in lines)
+    for dropped in ("cost", "tokens", "model"):
+        if width - columns.width - _GAP >= min(names, _NAME):
+            break
+        columns = replace(columns, **{dropped: 0})
+    return replace(columns, name=min(names, width - columns.width - _GAP))
 
 
-def _indent(depth: int) -> int:
-    return 2 * min(depth, _DEEPEST)
-
-
-def _branch(line: SpanLine) -> str:
+def _branch(line: SpanLine, deepest: int) -> str:
     """`│ ├ ` before a span's own name; levels too deep to draw are counted instead."""
     if not line.depth:
         return ""
-    guides = line.guides[-_DEEPEST:]
+    guides = line.guides[-deepest:]
     above = "".join("│ " if goes_on else "  " for goes_on in guides[:-1])
-    if line.depth > _DEEPEST:
-        above = f"…{line.depth - _DEEPEST}".ljust(4)[:4] + above[4:]
+    if line.depth > deepest:
+        skipped = f"…{line.depth - deepest}".ljust(4)
+        above = skipped + above[len(skipped) :]
     return above + ("├ " if guides[-1] else "└ ")
 
 
-def _below(line: SpanLine) -> str:
+def _below(line: SpanLine, deepest: int) -> str:
     """The guides on the second line of a span."""
-    guides = "".join("│ " if goes_on else "  " for goes_on in line.guides[-_DEEPEST:])
+    guides = "".join("│ " if goes_on else "  " for goes_on in line.guides[-deepest:])
     return guides + ("│ " if line.has_children else "  ")
 
 
@@ -197,7 +197,7 @@ def _line(line: SpanLine, columns: _Columns, width: int, trace: Trace) -> Iterat
     emphasis = "bold red" if line.is_cause else _STYLES[line.tone] if line.tone in {"bad", "warn"} else ""
     text = Text.assemble(("▶ " if line.is_cause else "  ", "bold red"))
     name = Text.assemble(
-        (_branch(line), "dim"),
+        (_branch(line, columns.deepest), "dim"),
         (line.symbol + " ", _KIND_STYLES.get(line.span.kind, "dim")),
         (line.name, emphasis or ("bold" if not line.depth else "")),
     )
@@ -230,7 +230,7 @@ def _line(line: SpanLine, columns: _Columns, width: int, trace: Trace) -> Iterat
     if line.preview:
         rest = Text("  ").join([rest, _said(line)]) if rest else _said(line)
     if rest:
-        start = Text.assemble("  ", (_below(line), "dim"), "  ")
+        start = Text.assemble("  ", (_below(line, columns.deepest), "dim"), "  ")
         rest.truncate(max(width - start.cell_len, 8), overflow="ellipsis")
         yield start.append_text(rest)
 
