@@ -300,6 +300,16 @@ def test_hashes_that_differ_each_time_make_no_usual_prompt():
     assert finding.status == "unknown"
 
 
+def test_two_prompts_without_a_name_are_not_taken_for_rivals():
+    """The templates of a two-step chain have a hash each; both were there before."""
+    build = TraceBuilder()
+    for template in ("aaaa", "bbbb"):
+        build.llm(prompt_hash=template)
+    past = [PromptUse(trace_id=f"{i}", prompt_hash=each) for i in range(3) for each in ("bbbb", "aaaa")]
+
+    assert answer("prompt_version", build.trace(), history=lambda: past).status == "pass"
+
+
 # --- were relevant documents retrieved? ---------------------------------------------------------------
 
 
@@ -674,6 +684,16 @@ def test_an_agent_that_goes_on_after_its_tool_failed_is_no_fallback():
     build.llm(at_ms=20)
 
     assert rescued_by(build.trace(), inner) is None
+
+
+def test_another_tool_that_worked_later_is_no_retry():
+    build = TraceBuilder()
+    failed = build.add("tool", "lookup", status="error", error_type="ToolException")
+    build.add("tool", "change_address")
+    assert rescued_by(build.trace(), failed) is None
+
+    again = build.add("tool", "lookup")
+    assert rescued_by(build.trace(), failed) is again
 
 
 def test_a_wrapped_exception_is_found_at_the_step_that_raised_it():

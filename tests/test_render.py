@@ -1,9 +1,13 @@
 """The tree and the report as text, Markdown and HTML."""
 
 import io
+import os
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -152,6 +156,10 @@ def test_no_line_is_wider_than_the_console(width):
 
     assert all(cell_len(line) <= width for line in tree.splitlines())
     assert "level 29" in tree
+    wider = Console(file=io.StringIO(), width=200)
+    with wider.capture() as captured:
+        wider.print(render_tree(build.trace(), console_width=width))
+    assert max(len(line.rstrip()) for line in captured.get().splitlines()) <= width
 
 
 def test_colour_goes_only_where_it_is_wanted():
@@ -187,6 +195,22 @@ def test_a_console_that_knows_only_ascii_gets_ascii():
     console.file.flush()
 
     assert b"| * ChatOpenAI" in raw.getvalue()
+
+
+def test_printing_a_report_can_not_fail_on_a_narrow_encoding():
+    """A Windows pipe speaks cp1252; the signs become ASCII, what is left a question mark."""
+    script = "import sys; sys.path.insert(0, 'tests'); from test_render import hostile; print(hostile())"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    ).stdout
+
+    assert b"Verdict" in printed
+    assert printed.isascii()
 
 
 def test_a_resumed_trace_shows_the_one_before():

@@ -97,9 +97,9 @@ def contained_in(trace: Trace, span: Span) -> Span | None:
 def rescued_by(trace: Trace, failed: Span) -> Span | None:
     """The call that answered in place of a failed one (a retry or a fallback), if there was one.
 
-    It is the first call of that kind to succeed after the failure, below the nearest step that did
-    not fail.  A tool's border is not crossed: the agent that goes on after its tool failed is no
-    fallback for the model inside that tool.
+    It is the first to succeed after the failure, below the nearest step that did not fail: for a model
+    call any model call, for other steps one of the same name.  A tool's border is not crossed: the
+    agent that goes on after its tool failed is no fallback for the model inside that tool.
     """
     if (around := contained_in(trace, failed)) is None or failed.end_ns is None:
         return None
@@ -109,6 +109,7 @@ def rescued_by(trace: Trace, failed: Span) -> Span | None:
         span
         for span in trace.spans
         if span.kind == failed.kind
+        and (span.kind == "llm" or span.name == failed.name)
         and span.start_ns >= failed.end_ns
         and span.status not in FAILED
         and around in (between := list(trace.ancestors(span)))

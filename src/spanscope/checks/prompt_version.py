@@ -5,7 +5,7 @@ the prompt's name) used before.  Where a prompt has no version, the hash of its 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,8 +127,9 @@ def _against_history(prompts: Sequence[_Prompt], context: CheckContext) -> tuple
         return (_no_history(prompts[0], "there is no store to ask for earlier traces"),)
     past = list(context.history())
     offenders, usual, open_questions = list[Finding](), list[Finding](), list[Finding]()
+    own_marks = {prompt.mark for prompt in prompts}
     for prompt in prompts:
-        finding = _against_past(prompt, [use for use in past if use.prompt_name == prompt.name], context)
+        finding = _against_past(prompt, _marks_by_trace(prompt, past), own_marks, context)
         {"pass": usual, "warn": offenders}.get(finding.status, open_questions).append(finding)
     return conclude(
         offenders,
@@ -138,52 +139,62 @@ def _against_history(prompts: Sequence[_Prompt], context: CheckContext) -> tuple
     )
 
 
-def _against_past(prompt: _Prompt, past: Sequence[PromptUse], context: CheckContext) -> Finding:
+def _marks_by_trace(prompt: _Prompt, past: Sequence[PromptUse]) -> dict[str, set[str]]:
+    """The versions (or hashes) under this prompt's name in each of the route's last traces."""
+    by_trace: dict[str, set[str]] = {}
+    for use in past:
+        mark = use.prompt_version if prompt.version else use.prompt_hash
+        if mark and use.prompt_name == prompt.name:
+            by_trace.setdefault(use.trace_id, set()).add(mark)
+    return dict(list(by_trace.items())[:HISTORY])
+
+
+def _against_past(
+    prompt: _Prompt, by_trace: Mapping[str, set[str]], own_marks: set[str | None], context: CheckContext
+) -> Finding:
     """One prompt against the most common one of the route's last traces."""
-    uses = {
-        (mark, use.trace_id): None
-        for use in past
-        if (mark := use.prompt_version if prompt.version else use.prompt_hash)
-    }
-    marks = list(uses)[:HISTORY]
-    if not marks:
+    if not by_trace:
         return _no_history(prompt, f"no earlier trace named {context.trace.name!r} used this prompt's name")
-    counts = Counter(mark for mark, _ in marks)
-    usual, times = counts.most_common(1)[0]
-    evidence = _evidence(prompt) | {
-        "usual": usual,
-        "usual_in": f"{times} of the last {len(marks)} traces",
-        "usual_trace_ids": [trace_id for mark, trace_id in marks if mark == usual][:3],
-    }
-    if prompt.mark == usual:
+    counts = Counter(mark for marks in by_trace.values() for mark in sorted(marks))
+    seen, traces = counts[prompt.mark or ""], f"the last {len(by_trace)} traces"
+    # A trace may use several prompts without a name; one that stands beside this one does not rival it.
+    rivals = Counter({mark: times for mark, times in counts.items() if mark not in own_marks})
+    usual, times = rivals.most_common(1)[0] if rivals else ("", 0)
+    if seen >= times and seen * 2 >= len(by_trace):
         return Finding(
             check=NAME,
             status="pass",
-            summary=f"Prompt {_told(prompt)} is the one that this route used before "
-            f"({times} of the last {len(marks)} traces).",
+            summary=f"Prompt {_told(prompt)} is the one that this route used before ({seen} of {traces}).",
             span_id=prompt.span.span_id,
-            evidence=evidence,
+            evidence=_evidence(prompt) | _usual(prompt.mark or "", seen, by_trace),
         )
-    if times * 2 <= len(marks):
+    if times * 2 <= len(by_trace):
         return unknown(
             NAME,
             "This route has no usual prompt to compare with.",
-            reason=f"the last {len(marks)} traces used {len(counts)} different ones, none of them mostly",
+            reason=f"{traces} used {len(counts)} different ones, none of them mostly",
             suggestion=_SET_IT if prompt.version is None else "Give prompt_version= to debug_trace.",
             **_evidence(prompt),
         )
-    seen = counts.get(prompt.mark or "", 0)
     return Finding(
         check=NAME,
         status="warn",
         severity="low" if seen else "medium",
         span_id=prompt.span.span_id,
         summary=f"Prompt {_told(prompt)} was used where this route mostly used {named(_short(usual))} "
-        f"({times} of the last {len(marks)} traces).",
-        evidence=evidence | {"this_one_before": seen},
+        f"({times} of {traces}).",
+        evidence=_evidence(prompt) | _usual(usual, times, by_trace) | {"this_one_before": seen},
         suggestion="If the change is meant, give prompt_version= to debug_trace; "
         "if not, look at what was deployed.",
     )
+
+
+def _usual(mark: str, times: int, by_trace: Mapping[str, set[str]]) -> dict[str, object]:
+    return {
+        "usual": mark,
+        "usual_in": f"{times} of the last {len(by_trace)} traces",
+        "usual_trace_ids": [trace_id for trace_id, marks in by_trace.items() if mark in marks][:3],
+    }
 
 
 def _no_history(prompt: _Prompt, reason: str) -> Finding:

@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -58,7 +59,7 @@ def render_tree(
     trace: Trace, *, console_width: int | None = None, cause_span_id: str | None = None
 ) -> RenderableType:
     """The tree of a trace, one line for each span; as wide as the console unless told otherwise."""
-    return _Tree(trace, console_width, cause_span_id)
+    return _Legible(_Tree(trace, console_width, cause_span_id))
 
 
 def render_report(report: Report) -> RenderableType:
@@ -71,15 +72,17 @@ def render_report(report: Report) -> RenderableType:
         parts += [Text(), Text(f"This trace {relation}", style="bold"), _heading(linked), Text()]
         parts.append(render_tree(linked))
     parts += [Text(), _verdict(report), Text(), _Findings(report.findings)]
-    return Group(*parts)
+    return _Legible(Group(*parts))
 
 
 def report_to_text(report: Report, *, width: int | None = None, colour: bool | None = None) -> str:
     """The report as a string: coloured when the standard output is a terminal, unless told otherwise."""
-    on_terminal = sys.stdout.isatty() if colour is None else colour
+    # No standard output at all is what programs without a console have.
+    stdout = sys.stdout or io.StringIO()
+    on_terminal = stdout.isatty() if colour is None else colour
     columns = width or min(shutil.get_terminal_size((_PLAIN_WIDTH, 24)).columns, _WIDEST)
     console = Console(
-        file=io.StringIO(),
+        file=_Encoded(stdout.encoding),
         width=columns,
         force_terminal=on_terminal,
         color_system="auto" if on_terminal else None,
@@ -96,6 +99,31 @@ def tree_to_text(trace: Trace, *, width: int = _PLAIN_WIDTH, cause_span_id: str 
     with console.capture() as captured:
         console.print(render_tree(trace, console_width=width, cause_span_id=cause_span_id))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+@dataclass(frozen=True)
+class _Legible:
+    """Says it in ASCII where the console's encoding has no more, so that printing can not fail."""
+
+    renderable: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self.renderable, options):
+            plain = options.ascii_only and not control
+            shown = text.translate(_ASCII).encode("ascii", "replace").decode() if plain else text
+            yield Segment(shown, style, control)
+
+
+class _Encoded(io.StringIO):
+    """Collects what will be printed elsewhere, and names that place's encoding."""
+
+    def __init__(self, encoding: str | None) -> None:
+        super().__init__()
+        self._encoding = encoding or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
 
 
 # --- the tree ---------------------------------------------------------------------------------------
@@ -133,23 +161,14 @@ class _Tree:
     width: int | None
     cause_span_id: str | None
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width = max(40, min(self.width or options.max_width, _WIDEST))
         lines = span_lines(self.trace, self.cause_span_id)
         columns = _fit(lines, width)
-        for line in lines:
-            for text in _line(line, columns, width, self.trace):
-                yield _for(text, ascii_only=options.ascii_only)
+        shown = [text for line in lines for text in _line(line, columns, width, self.trace)]
         if len(lines) > 1:
-            yield _for(_legend(lines, width), ascii_only=options.ascii_only)
-
-
-def _for(text: Text, *, ascii_only: bool) -> Text:
-    text.no_wrap, text.overflow = True, "ellipsis"
-    if ascii_only:
-        plain = text.plain.translate(_ASCII).encode("ascii", "replace").decode()
-        text = Text(plain, spans=list(text.spans), no_wrap=True, overflow="crop")
-    return text
+            shown.append(_legend(lines))
+        yield from console.render(Group(*shown), options.update(width=width))
 
 
 def _fit(lines: Sequence[SpanLine], width: int) -> _Columns:
@@ -194,6 +213,27 @@ def _below(line: SpanLine, deepest: int) -> str:
 
 
 def _line(line: SpanLine, columns: _Columns, width: int, trace: Trace) -> Iterator[Text]:
+    """A span's figures, and below them what did not fit beside them."""
+    text, notes = _figures(line, columns, trace), _notes(line)
+    fits = text.cell_len + _GAP + notes.cell_len <= width
+    if notes and fits:
+        # To the right of all columns when there is room, so that notes stand below one another.
+        beside = columns.width + notes.cell_len <= width
+        text.append(" " * max(_GAP, columns.width - text.cell_len if beside else _GAP))
+        text.append_text(notes)
+    yield _one_line(text)
+    rest = [part for part in (None if fits else notes, _said(line)) if part]
+    if rest:
+        start = Text.assemble("  ", (_below(line, columns.deepest), "dim"), "  ")
+        yield _one_line(start.append_text(Text("  ").join(rest)))
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _figures(line: SpanLine, columns: _Columns, trace: Trace) -> Text:
     emphasis = "bold red" if line.is_cause else _STYLES[line.tone] if line.tone in {"bad", "warn"} else ""
     text = Text.assemble(("▶ " if line.is_cause else "  ", "bold red"))
     name = Text.assemble(
@@ -217,22 +257,7 @@ def _line(line: SpanLine, columns: _Columns, width: int, trace: Trace) -> Iterat
             gap = " " * (size - cell.cell_len)
             text.append("  " + gap if right else "  ").append_text(cell).append("" if right else gap)
     text.rstrip()
-    notes = _notes(line)
-    fits = text.cell_len + _GAP + notes.cell_len <= width
-    if notes and fits:
-        # Beside the columns when there is room, so that they stand below one another.
-        text.append(" " * max(_GAP, columns.width - text.cell_len)) if (
-            columns.width + notes.cell_len <= width
-        ) else text.append("  ")
-        text.append_text(notes)
-    yield text
-    rest = Text() if fits else notes
-    if line.preview:
-        rest = Text("  ").join([rest, _said(line)]) if rest else _said(line)
-    if rest:
-        start = Text.assemble("  ", (_below(line, columns.deepest), "dim"), "  ")
-        rest.truncate(max(width - start.cell_len, 8), overflow="ellipsis")
-        yield start.append_text(rest)
+    return text
 
 
 def _notes(line: SpanLine) -> Text:
@@ -247,7 +272,9 @@ def _joined(parts: Sequence[Text]) -> Text:
     return text
 
 
-def _said(line: SpanLine) -> Text:
+def _said(line: SpanLine) -> Text | None:
+    if not line.preview:
+        return None
     if line.span.status == "error":
         return Text(line.preview, style="red")
     return Text(f"“{line.preview}”", style="dim italic")
@@ -266,13 +293,12 @@ def _bar(line: SpanLine, trace: Trace) -> Text:
     return bar.append(" " * (_BAR - first - length))
 
 
-def _legend(lines: Sequence[SpanLine], width: int) -> Text:
+def _legend(lines: Sequence[SpanLine]) -> Text:
     kinds = dict.fromkeys(line.span.kind for line in lines)
     legend = Text("  ", style="dim")
     for kind in kinds:
         legend.append(f"{SYMBOLS.get(kind, '▪')} {kind}   ")
-    legend.truncate(width, overflow="ellipsis")
-    return legend
+    return _one_line(legend)
 
 
 # --- the report -------------------------------------------------------------------------------------
