@@ -118,6 +118,9 @@ def _engine(location: Location, *, busy_timeout_s: float, begin: str) -> Engine:
             connection.create_function(CONTAINS, 2, contains_folded, deterministic=True)
         else:
             connection.execute("PRAGMA journal_mode=WAL")
+            # In pages, 16 MB: ids are random, so the same index pages are written again and again, and
+            # the later they are moved to the database the fewer they are.
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

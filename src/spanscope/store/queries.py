@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from spanscope import semconv
 from spanscope.exceptions import TraceNotFound
@@ -177,7 +177,7 @@ class Store:
         )
         query = select(SPANS).where(*conditions).order_by(SPANS.c.start_ns.desc(), SPANS.c.span_id)
         with self._reading() as connection:
-            return _spans(connection, connection.execute(query.limit(limit)).all())
+            return _spans(connection, connection.execute(query.limit(limit)).mappings().all())
 
     # --- one trace ---------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Store:
         return (given, names.user(given), names.session(given))
 
 
-def _spans(connection: Connection, rows: Sequence[Row[Any]]) -> list[Span]:
+def _spans(connection: Connection, rows: Sequence[RowMapping]) -> list[Span]:
     contents = _contents(connection, {key for row in rows for key in content_ids(row)})
     return [span_from(row, contents) for row in rows]
 
@@ -269,7 +269,7 @@ def _contents(connection: Connection, wanted: Collection[str]) -> dict[str, Cont
 
 
 def _trace(connection: Connection, trace_id: str) -> Trace:
-    rows = connection.execute(select(SPANS).where(SPANS.c.trace_id == trace_id)).all()
+    rows = connection.execute(select(SPANS).where(SPANS.c.trace_id == trace_id)).mappings().all()
     trace = Trace(trace_id, tuple(_spans(connection, rows)))
     own = connection.execute(select(TRACES).where(TRACES.c.trace_id == trace_id)).one()
     if own.thread_id is None:

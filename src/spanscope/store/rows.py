@@ -8,67 +8,72 @@ Used by `writer` on the way in and by `queries` on the way out.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
+from sqlalchemy import RowMapping
+
 from spanscope.spans import Content, Span, make_span
 from spanscope.store.tables import SPANS
 
 COLUMNS: Final[tuple[str, ...]] = tuple(SPANS.columns.keys())
-_TRANSLATED: Final = 9
-PLAIN: Final[tuple[str, ...]] = COLUMNS[:-_TRANSLATED]
-"""The fields stored as they are; their columns come first."""
+MODEL_PART: Final = COLUMNS.index("provider")
+"""Where the columns begin that only a model call fills."""
 
 Row = tuple[Any, ...]
 
-_plain_values = attrgetter(*PLAIN)
+_ANY_PLAIN: Final = COLUMNS[: COLUMNS.index("amended")]
+_MODEL_PLAIN: Final = COLUMNS[MODEL_PART : COLUMNS.index("cost_nano_usd")]
+_any_plain: Callable[[Span], Row] = attrgetter(*_ANY_PLAIN)
+_model_plain: Callable[[Span], Row] = attrgetter(*_MODEL_PLAIN)
 _NANO: Final = Decimal(1_000_000_000)
 _INT64: Final = 2**63
 
 
 def span_row(span: Span) -> Row:
     """The values of `COLUMNS` for this span; None also where a column's default is meant."""
-    plain: Row = _plain_values(span)
     return (
-        *plain,
-        span.usage_in_children or None,
+        *_any_plain(span),
         span.amended or None,
-        None if span.cost_usd is None else to_nano(span.cost_usd),
         names_text(span.tags) if span.tags else None,
-        names_text(span.tool_names) if span.tool_names else None,
         dumps(span.attributes) if span.attributes else None,
         dumps(span.events) if span.events else None,
         _ids(span.inputs) if span.inputs else None,
         _ids(span.outputs) if span.outputs else None,
+        *_model_plain(span),
+        None if span.cost_usd is None else to_nano(span.cost_usd),
+        names_text(span.tool_names) if span.tool_names else None,
+        span.usage_in_children or None,
     )
 
 
-def span_from(row: Sequence[Any], contents: Mapping[str, Content]) -> Span:
-    """The span of a row of `COLUMNS`, with its contents taken from `contents` by id."""
-    wraps, amended, cost, tags, tool_names, attributes, events, input_ids, output_ids = row[-_TRANSLATED:]
+def span_from(row: RowMapping, contents: Mapping[str, Content]) -> Span:
+    """The span in a row of `spans`, with its contents taken from `contents` by id."""
+    facts = {name: row[name] for name in _ANY_PLAIN + _MODEL_PLAIN}
+    cost = row["cost_nano_usd"]
     return make_span(
-        dict(zip(PLAIN, row, strict=False))
+        facts
         | {
-            "usage_in_children": bool(wraps),
-            "amended": bool(amended),
+            "amended": bool(row["amended"]),
+            "tags": tuple(loads(row["tags"])),
+            "attributes": json.loads(row["attributes"]) if row["attributes"] else {},
+            "events": tuple(loads(row["events"])),
+            "inputs": tuple(contents.get(key) or _lost(key) for key in loads(row["input_ids"])),
+            "outputs": tuple(contents.get(key) or _lost(key) for key in loads(row["output_ids"])),
             "cost_usd": None if cost is None else from_nano(cost),
-            "tags": tuple(loads(tags)),
-            "tool_names": tuple(loads(tool_names)),
-            "attributes": json.loads(attributes) if attributes else {},
-            "events": tuple(loads(events)),
-            "inputs": tuple(contents.get(key) or _lost(key) for key in loads(input_ids)),
-            "outputs": tuple(contents.get(key) or _lost(key) for key in loads(output_ids)),
+            "tool_names": tuple(loads(row["tool_names"])),
+            "usage_in_children": bool(row["usage_in_children"]),
         }
     )
 
 
-def content_ids(row: Sequence[Any]) -> Iterable[str]:
-    """The ids of all contents that a row of `COLUMNS` refers to."""
-    return (*loads(row[-2]), *loads(row[-1]))
+def content_ids(row: RowMapping) -> Iterable[str]:
+    """The ids of all contents that a row of `spans` refers to."""
+    return (*loads(row["input_ids"]), *loads(row["output_ids"]))
 
 
 def to_nano(cost_usd: Decimal) -> int:

@@ -1,9 +1,9 @@
 """The statements that write, made by Core and compiled once for rows given by position.
 
-Handing Core a dictionary for each row costs three times as much as the insert itself, and in SQLite's
-driver a None costs as much as ten strings: a row of 54 columns, most of them NULL, would take 26 µs.
-So a row is written by a statement that names only the columns which have a value.  The kinds of span
-in an application being few, so are these statements.
+Handing Core a dictionary for each row costs three times as much as the insert itself.  And in SQLite's
+driver a None costs as much as ten strings: a span's row of 54 columns, most of them NULL, would take
+26 µs.  So a span is written by a statement that names only the columns which have a value; the kinds of
+span in an application being few, so are these statements.
 
 Used by `writer`.
 """
@@ -16,33 +16,42 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Dialect, Table, bindparam, func, literal_column, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from spanscope.store.rows import Row
+from spanscope.store.rows import COLUMNS, MODEL_PART, Row
 from spanscope.store.tables import CONTENTS, SPANS, TRACES
 
 NO_TEXT: Final = -1
 """Stands for the length of a text that is not there."""
 _MOST_SHAPES: Final = 500
+_NO_MODEL: Final[Row] = (None,) * (len(COLUMNS) - MODEL_PART)
 
 # Written out, not bound: the statements take the columns and nothing else.
 _OPEN: Final[Any] = literal_column("'open'")
 
 
-class Upsert:
-    """Inserts rows of one table, or brings the stored ones up to date."""
+def content_upsert(dialect: Dialect) -> str:
+    """For rows of all columns of `contents`."""
+    return _upsert(CONTENTS, CONTENTS.columns.keys(), dialect)
 
-    def __init__(self, table: Table, dialect: Dialect, *, update: Sequence[str] = ()) -> None:
-        self._table = table
+
+def trace_upsert(dialect: Dialect) -> str:
+    """For rows of all columns of `traces`."""
+    return _upsert(TRACES, TRACES.columns.keys(), dialect)
+
+
+class SpanUpserts:
+    """Statements for rows of `rows.COLUMNS`, each span once."""
+
+    def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._columns = tuple(table.columns.keys())
-        self._update = tuple(update) or tuple(name for name in self._columns if name not in table.primary_key)
         self._by_shape: dict[bytes, str] = {}
 
     def statements(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-        """Statements, each with its rows, that together write these (each key once)."""
+        """Statements with their rows, which together write these."""
         groups: dict[bytes, list[Row]] = {}
         for row in rows:
-            shape = bytes(map(is_not, row, repeat(None)))
-            groups.setdefault(shape, []).append(tuple(compress(row, shape)))
+            filled = row[:MODEL_PART] if row[MODEL_PART:] == _NO_MODEL else row
+            shape = bytes(map(is_not, filled, repeat(None)))
+            groups.setdefault(shape, []).append(tuple(compress(filled, shape)))
         for shape, alike in groups.items():
             yield self._statement(shape), alike
 
@@ -52,37 +61,26 @@ class Upsert:
             return known
         if len(self._by_shape) >= _MOST_SHAPES:
             self._by_shape.clear()
-        made = self._by_shape[shape] = self._compiled(tuple(compress(self._columns, shape)))
+        made = self._by_shape[shape] = _upsert(SPANS, tuple(compress(COLUMNS, shape)), self._dialect)
         return made
 
-    def _compiled(self, columns: Sequence[str]) -> str:
-        insert = (postgresql if self._dialect.name == "postgresql" else sqlite).insert(self._table)
-        given = insert.values({name: bindparam(name) for name in columns})
-        # A column not given is NULL, or its default, in `excluded` too; so it replaces what was there.
-        upsert = given.on_conflict_do_update(
-            index_elements=list(self._table.primary_key),
-            set_={name: given.excluded[name] for name in self._update},
-            where=_wins(self._table, given.excluded),
-        )
-        compiled = upsert.compile(dialect=self._dialect)
-        taken = tuple(compiled.positiontup or ())
-        if taken != tuple(columns):
-            raise AssertionError(
-                f"{self._table.name}: rows are made as {columns}, the statement takes {taken}"
-            )
-        return str(compiled)
 
-
-def span_upsert(dialect: Dialect) -> Upsert:
-    return Upsert(SPANS, dialect)
-
-
-def content_upsert(dialect: Dialect) -> Upsert:
-    return Upsert(CONTENTS, dialect, update=["text"])
-
-
-def trace_upsert(dialect: Dialect) -> Upsert:
-    return Upsert(TRACES, dialect)
+def _upsert(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
+    """SQL that inserts rows of these columns, or brings the stored ones up to date."""
+    insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    given = insert.values({name: bindparam(name) for name in columns})
+    keys = list(table.primary_key.columns.keys())
+    # A column not given is NULL, or its default, in `excluded` too; so it replaces what was there.
+    upsert = given.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: given.excluded[name] for name in table.columns.keys() if name not in keys},  # noqa: SIM118
+        where=_wins(table, given.excluded),
+    )
+    compiled = upsert.compile(dialect=dialect)
+    taken = tuple(compiled.positiontup or ())
+    if taken != tuple(columns):
+        raise AssertionError(f"{table.name}: rows are made as {columns}, the statement takes {taken}")
+    return str(compiled)
 
 
 def _wins(table: Table, new: Any) -> ColumnElement[bool] | None:

@@ -38,6 +38,7 @@ class SpanRow(StoreTable, table=True):
 
     __tablename__ = "spans"
 
+    # What any span may have.
     span_id: str = Field(primary_key=True)
     trace_id: str = Field(index=True)
     parent_id: str | None = None
@@ -47,11 +48,6 @@ class SpanRow(StoreTable, table=True):
     kind: str
     name: str
     status: str
-    request_model: str | None = None
-    response_model: str | None = None
-    # Before the long columns, because a scan for a text reads a row only as far as it must.
-    input_preview: str | None = None
-    output_preview: str | None = None
     framework: str
     error_type: str | None = None
     error_message: str | None = None
@@ -61,7 +57,22 @@ class SpanRow(StoreTable, table=True):
     environment: str | None = None
     service: str | None = None
     release: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    prompt_hash: str | None = None
+    input_preview: str | None = None
+    output_preview: str | None = None
+    output_chars: int | None = _integer()
+    amended: bool = _false_unless_given()
+    tags: str | None = None
+    attributes: str | None = None
+    events: str | None = None
+    input_ids: str | None = None
+    output_ids: str | None = None
+    # What only a model call has.
     provider: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = _integer()
     input_tokens: int | None = _integer()
@@ -78,22 +89,11 @@ class SpanRow(StoreTable, table=True):
     tokens_per_second: float | None = None
     messages_hash: str | None = None
     message_count: int | None = _integer()
-    prompt_name: str | None = None
-    prompt_version: str | None = None
-    prompt_hash: str | None = None
-    output_chars: int | None = _integer()
     streamed: bool | None = None
     cache_hit: bool | None = None
-    # The fields that need a translation (see `rows`).
-    usage_in_children: bool = _false_unless_given()
-    amended: bool = _false_unless_given()
     cost_nano_usd: int | None = _integer()
-    tags: str | None = None
     tool_names: str | None = None
-    attributes: str | None = None
-    events: str | None = None
-    input_ids: str | None = None
-    output_ids: str | None = None
+    usage_in_children: bool = _false_unless_given()
 
 
 class ContentRow(StoreTable, table=True):

@@ -34,7 +34,8 @@ _LABELS: Final = (
     _s.prompt_version,
 )
 _own_usage = _s.usage_in_children.is_(False)
-_counted = and_(_s.kind.in_(sorted(MODEL_KINDS)), _own_usage)
+# One comparison for each: an IN list is put together anew at each execution.
+_counted = and_(or_(*(_s.kind == kind for kind in sorted(MODEL_KINDS))), _own_usage)
 _bought = and_(_counted, _s.cache_hit.is_not(True))
 _model = case((_counted, func.coalesce(_s.response_model, _s.request_model)))
 _parent = SPANS.alias("parent")

@@ -9,7 +9,6 @@ Fed by `backends.sql`; its SQL is made by `statements`, its sums by `totals`.
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
-from itertools import chain
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, exc, select
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete, exc, select
 from spanscope.spans import Content, Span
 from spanscope.store.matching import matching_for
 from spanscope.store.rows import COLUMNS, Row, span_row, storable
-from spanscope.store.statements import NO_TEXT, content_upsert, span_upsert, trace_upsert
+from spanscope.store.statements import NO_TEXT, SpanUpserts, content_upsert, trace_upsert
 from spanscope.store.tables import SPANS, TRACES
 from spanscope.store.totals import Totals
 
@@ -33,9 +32,9 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._spans = span_upsert(engine.dialect)
-        self._contents = content_upsert(engine.dialect)
-        self._traces = trace_upsert(engine.dialect)
+        self._spans = SpanUpserts(engine.dialect)
+        self._upsert_contents = content_upsert(engine.dialect)
+        self._upsert_traces = trace_upsert(engine.dialect)
         matching = matching_for(engine.dialect.name)
         self._totals = Totals(matching)
         self._these = matching.these
@@ -46,37 +45,37 @@ class Writer:
 
     def write(self, spans: Sequence[Span]) -> None:
         """Write the batch, or raise SQLAlchemy's error and leave the store as it was."""
-        latest = _latest(spans)
-        rows = [span_row(span) for span in latest.values()]
-        contents = self._unseen(latest.values())
+        latest = _latest(spans).values()
+        rows = [span_row(span) for span in latest]
+        contents = self._unseen(latest)
         content_rows = [
             (content.content_id, content.role, content.chars, content.text)
             # In one order everywhere: two writers of the same messages must not lock each other out.
             for _, content in sorted(contents.items())
         ]
+        moved = [span.span_id for span in latest if span.amended]
         try:
-            self._commit(latest.keys(), rows, content_rows)
+            self._commit(rows, content_rows, moved)
         except _UNSTORABLE:
             # Seldom (half an emoji, a number beyond 64 bits), so it is only looked for when it hurts.
-            rows, content_rows = list(map(storable, rows)), list(map(storable, content_rows))
-            self._commit(latest.keys(), rows, content_rows)
+            self._commit(list(map(storable, rows)), list(map(storable, content_rows)), moved)
         self._remember(contents.values())
 
-    def _commit(self, span_ids: Collection[str], rows: Sequence[Row], content_rows: Sequence[Row]) -> None:
+    def _commit(self, rows: Sequence[Row], content_rows: Sequence[Row], moved: Sequence[str]) -> None:
         with self._engine.begin() as connection:
-            # An amended span may leave another trace behind.
-            left = connection.scalars(self._traces_of, self._these(span_ids))
-            touched = {*left, *(row[_TRACE_ID] for row in rows)}
-            for statement, alike in chain(
-                self._contents.statements(content_rows), self._spans.statements(rows)
-            ):
+            touched = {row[_TRACE_ID] for row in rows}
+            if moved:  # they may leave another trace behind
+                touched.update(connection.scalars(self._traces_of, self._these(moved)))
+            if content_rows:
+                connection.exec_driver_sql(self._upsert_contents, list(content_rows))
+            for statement, alike in self._spans.statements(rows):
                 connection.exec_driver_sql(statement, alike)
             self._recompute(connection, touched)
 
     def _recompute(self, connection: Connection, trace_ids: Collection[str]) -> None:
         rows = self._totals.rows(connection, trace_ids)
-        for statement, alike in self._traces.statements(rows):
-            connection.exec_driver_sql(statement, alike)
+        if rows:
+            connection.exec_driver_sql(self._upsert_traces, rows)
         emptied = set(trace_ids).difference(row[0] for row in rows)
         if emptied:
             connection.execute(self._emptied, self._these(emptied))
