@@ -95,9 +95,10 @@ def scenes(cast: "Cast") -> Iterator[Scene]:
 
     patient = cast.busy.with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
     yield Scene(
-        "A RAG chain, streamed. Its first model is busy (429): one retry, then the fallback answers",
+        "A RAG chain. Its model is busy (429): one retry, then a fallback answers",
         FAQ_QUESTION,
-        lambda config: _streamed(faq_chain(patient.with_fallbacks([cast.fallback])), FAQ_QUESTION, config),
+        # Called, not streamed: LangChain retries no stream.
+        lambda config: faq_chain(patient.with_fallbacks([cast.fallback])).invoke(FAQ_QUESTION, config),
         ("shop-faq", "3"),
     )
     yield Scene(
@@ -107,7 +108,7 @@ def scenes(cast: "Cast") -> Iterator[Scene]:
         ("shop-agent", "1"),
     )
     yield Scene(
-        "The same RAG chain, with a token limit that is too low",
+        "The same RAG chain, streamed, with a token limit that is too low",
         STEPS_QUESTION,
         lambda config: _streamed(faq_chain(cast.cut), STEPS_QUESTION, config),
         ("shop-faq", "3"),
@@ -154,8 +155,7 @@ def _show(played: list[Played], cast: "Cast", store: str | None, console: "Conso
 
     for number, one in enumerate(played, start=1):
         console.print(Text(f"{number}  {one.scene.title}", style="bold"))
-        console.print(Text.assemble(("asked     ", "dim"), one.scene.question))
-        console.print(_outcome(one))
+        console.print(_dialogue(one))
         if one.trace_id is None:
             console.print(Text("not recorded: see `spanscope doctor`\n", style="red"))
             continue
@@ -178,20 +178,25 @@ def _show(played: list[Played], cast: "Cast", store: str | None, console: "Conso
         console.print()
 
 
-def _outcome(one: Played) -> Text:
+def _dialogue(one: Played) -> Table:
+    """The question, and the answer or the error."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(Text("asked", style="dim"), Text(one.scene.question))
     if one.error is None:
-        return Text.assemble(("answered  ", "dim"), " ".join(one.answer.split()) or "(nothing)")
-    reason = " ".join(str(one.error).split())[:300]
-    return Text.assemble(("failed    ", "red"), f"{type(one.error).__name__}: {reason}")
+        grid.add_row(Text("answered", style="dim"), Text(" ".join(one.answer.split()) or "(nothing)"))
+    else:
+        reason = " ".join(str(one.error).split())[:300]
+        grid.add_row(Text("failed", style="red"), Text(f"{type(one.error).__name__}: {reason}"))
+    return grid
 
 
 def _say_what_next(store: str | None, console: "Console") -> None:
     option = f" --store {shlex.quote(store)}" if store else ""
-    table = Table.grid(padding=(0, 3))
+    table = Table.grid(padding=(0, 2))
     for command, gives in (
         ("list", "every trace, newest first"),
-        ("debug --last", "the verdict above once more; add --json for a script"),
-        ("show --last", "the tree alone, with each step's facts"),
+        ("debug --last", "the verdict above once more (--json for a script)"),
+        ("show --last", "the tree alone"),
         ("tail", "traces as they finish, while your application runs"),
         ("doctor", "what is installed, where the store is, what was lost"),
     ):
