@@ -11,9 +11,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import RowMapping
 
@@ -88,8 +90,8 @@ def dumps(value: Any) -> str:
     """Compact JSON.  What JSON has no word for is withheld, and only its type is told."""
     try:
         return _encode(value)
-    except (TypeError, ValueError, RecursionError):  # keys of other types, cycles
-        return _encode(_encodable(value))
+    except (TypeError, ValueError, RecursionError):  # keys of other types, cycles, numbers beyond 64 bits
+        return _encode_anything(_encodable(value))
 
 
 def loads(text: str | None) -> list[Any]:
@@ -144,6 +146,10 @@ def _default(value: Any) -> Any:
             return value.isoformat()
         case Decimal():
             return float(value)
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
         case _:
             return _withheld(value)
 
@@ -165,4 +171,16 @@ def _encodable(value: Any, depth: int = 0) -> Any:
             return _default(value)
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default).encode
+_encode_anything = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default).encode
+
+try:
+    # Ten times as fast.  LangChain brings it along; where it is absent, nothing but time is lost.
+    import orjson
+except ImportError:
+    _encode: Callable[[Any], str] = _encode_anything
+else:
+    # What is not plain goes to `_default` with either encoder.
+    _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+    def _encode(value: Any) -> str:
+        return orjson.dumps(value, _default, _OPTIONS).decode()

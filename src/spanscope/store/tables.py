@@ -39,8 +39,10 @@ class SpanRow(StoreTable, table=True):
     __tablename__ = "spans"
 
     # What any span may have.
+    # One key for both questions, "this span" and "all spans of this trace".  Spans of a trace lie side
+    # by side in it; an index of span ids alone, which are random, would touch a page for each span.
+    trace_id: str = Field(primary_key=True)
     span_id: str = Field(primary_key=True)
-    trace_id: str = Field(index=True)
     parent_id: str | None = None
     parent_source: str
     start_ns: int = Field(sa_type=BigInteger, index=True)

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, exc, select
+from sqlalchemy import Connection, Engine, and_, delete, exc, select
 
 from spanscope.spans import Content, Span
 from spanscope.store.matching import matching_for
@@ -38,7 +38,6 @@ class Writer:
         matching = matching_for(engine.dialect.name)
         self._totals = Totals(matching)
         self._these = matching.these
-        self._traces_of = select(SPANS.c.trace_id).distinct().where(matching.among(SPANS.c.span_id))
         self._emptied = delete(TRACES).where(matching.among(TRACES.c.trace_id))
         self._stored: OrderedDict[str, int] = OrderedDict()
         """Content id -> length of the text in the store; least recently used first."""
@@ -53,7 +52,7 @@ class Writer:
             # In one order everywhere: two writers of the same messages must not lock each other out.
             for _, content in sorted(contents.items())
         ]
-        moved = [span.span_id for span in latest if span.amended]
+        moved = [span for span in latest if span.amended]
         try:
             self._commit(rows, content_rows, moved)
         except _UNSTORABLE:
@@ -61,11 +60,11 @@ class Writer:
             self._commit(list(map(storable, rows)), list(map(storable, content_rows)), moved)
         self._remember(contents.values())
 
-    def _commit(self, rows: Sequence[Row], content_rows: Sequence[Row], moved: Sequence[str]) -> None:
+    def _commit(self, rows: Sequence[Row], content_rows: Sequence[Row], moved: Sequence[Span]) -> None:
         with self._engine.begin() as connection:
             touched = {row[_TRACE_ID] for row in rows}
-            if moved:  # they may leave another trace behind
-                touched.update(connection.scalars(self._traces_of, self._these(moved)))
+            for span in moved:
+                touched |= _take_from_other_traces(connection, span)
             if content_rows:
                 connection.exec_driver_sql(self._upsert_contents, list(content_rows))
             for statement, alike in self._spans.statements(rows):
@@ -107,9 +106,23 @@ def _latest(spans: Iterable[Span]) -> dict[str, Span]:
     """Each span once, as it was given last; open only if it never was anything else."""
     latest = dict[str, Span]()
     for span in spans:
+        # By its id alone: within one process a span has moved if its trace is another one.
         if span.status != "open" or latest.get(span.span_id, span).status == "open":
             latest[span.span_id] = span
     return latest
+
+
+def _take_from_other_traces(connection: Connection, span: Span) -> set[str]:
+    """Remove what was stored of this span when it was thought to belong elsewhere; gives the traces left."""
+    column = SPANS.c
+    # No index leads with the span's id, but one leads with its start, which a move does not change.
+    elsewhere = and_(
+        column.start_ns == span.start_ns, column.span_id == span.span_id, column.trace_id != span.trace_id
+    )
+    left = set(connection.scalars(select(column.trace_id).where(elsewhere)))
+    if left:
+        connection.execute(delete(SPANS).where(elsewhere))
+    return left
 
 
 def _text_length(content: Content) -> int:
