@@ -11,6 +11,7 @@ Called by `cli`; everything it needs beyond the core is imported when it runs.
 import importlib.util
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +77,14 @@ def run(
 
     from spanscope import ObsHandler
     from spanscope.demo.models import live_cast, scripted_cast
+    from spanscope.store.location import locate
 
     console = console or Console()
     cast = live_cast(url=url, model=model) if live or url else scripted_cast()
     handler = ObsHandler(store=store, service="shop-assistant", environment="demo", tags=("demo",))
-    console.print(f"[bold]spanscope demo[/]: {cast.told}\n", highlight=False)
+    console.print(
+        Text.assemble(("spanscope demo", "bold"), f": {cast.told}; recorded into {locate(store)}\n")
+    )
     played = [_play(scene, handler, console) for scene in scenes(cast)]
     if not handler.flush(timeout=10.0):
         console.print("[yellow]The store did not take everything within 10 s: see `spanscope doctor`.[/]")
@@ -127,7 +131,8 @@ def _play(scene: Scene, handler: "ObsHandler", console: "Console") -> Played:
         },
     }
     try:
-        with console.status(f"{scene.title} …"):
+        # A forced terminal (CI with colours) would show each turn of the spinner on a line of its own.
+        with console.status(f"{scene.title} …") if console.file.isatty() else nullcontext():
             answer = scene.ask(config)
     except Exception as error:  # noqa: BLE001  a live model may fail in any way; its trace is shown all the same
         return Played(scene, handler.last_trace_id, "", error)
