@@ -55,57 +55,54 @@ class Trace:
             sorted(self.spans, key=lambda span: (span.start_ns, span.parent_id or "", span.span_id))
         )
         by_id = {span.span_id: span for span in ordered}
-        children: dict[str | None, list[Span]] = defaultdict(list)
-        for span in ordered:
-            children[span.parent_id if span.parent_id in by_id else None].append(span)
         object.__setattr__(self, "spans", ordered)
         object.__setattr__(self, "_by_id", by_id)
-        object.__setattr__(self, "_children", children)
+        object.__setattr__(self, "_children", _hang(ordered, by_id))
 
     @cached_property
     def root(self) -> Span:
         """The span that everything else hangs below: without a parent here, and the oldest such."""
         tops = self._children[None]
-        # A cycle of parents has no top; the oldest span then stands in, and `tree_integrity` says so.
-        return next((span for span in tops if span.parent_id is None), tops[0] if tops else self.spans[0])
+        return next((span for span in tops if span.parent_id is None), tops[0])
 
     @cached_property
     def strays(self) -> tuple[Span, ...]:
-        """Spans other than the root whose parent is not in this trace."""
-        return tuple(span for span in self._children[None] if span is not self.root)
+        """Spans other than the root that have no parent here, or are their own ancestors."""
+        return tuple(span for span in self._children[None] if span.span_id != self.root.span_id)
+
+    @cached_property
+    def _stray_ids(self) -> frozenset[str]:
+        return frozenset(span.span_id for span in self.strays)
 
     def get(self, span_id: str) -> Span | None:
         return self._by_id.get(span_id)
 
     def parent(self, span: Span) -> Span | None:
         """The parent as shown: the recorded one, else the root for strays."""
-        if span is self.root:
+        if span.span_id == self.root.span_id:
             return None
+        if span.span_id in self._stray_ids:
+            return self.root
         return self._by_id.get(span.parent_id or "", self.root)
 
     def children(self, span: Span) -> tuple[Span, ...]:
         """Direct children, oldest first; the root's include the strays."""
-        own = tuple(child for child in self._children.get(span.span_id, ()) if child is not span)
-        if span is not self.root:
+        own = tuple(self._children.get(span.span_id, ()))
+        if span.span_id != self.root.span_id:
             return own
         return tuple(sorted((*own, *self.strays), key=lambda child: child.start_ns))
 
     def walk(self) -> Iterator[tuple[int, Span]]:
         """Every span with its depth, parents first, siblings by start."""
-        stack, seen = [(0, self.root)], set[str]()
+        stack = [(0, self.root)]
         while stack:
             depth, span = stack.pop()
-            if span.span_id in seen:
-                continue
-            seen.add(span.span_id)
             yield depth, span
             stack.extend((depth + 1, child) for child in reversed(self.children(span)))
 
     def ancestors(self, span: Span) -> Iterator[Span]:
         """From the parent up to the root."""
-        seen = {span.span_id}
-        while (above := self.parent(span)) is not None and above.span_id not in seen:
-            seen.add(above.span_id)
+        while (above := self.parent(span)) is not None:
             yield above
             span = above
 
@@ -172,6 +169,32 @@ class Trace:
             span = max(ended, key=lambda child: child.end_ns or 0)
             path.append(span)
         return tuple(path)
+
+
+def _hang(ordered: Iterable[Span], by_id: Mapping[str, Span]) -> Mapping[str | None, list[Span]]:
+    """Children by their parent's id; under None what has no parent here.
+
+    Spans that are each other's ancestors are reached from nowhere.  The oldest of them is cut off and
+    added to the tops, so that every span has one place and a walk ends.
+    """
+    children: dict[str | None, list[Span]] = defaultdict(list)
+    for span in ordered:
+        children[span.parent_id if span.parent_id in by_id else None].append(span)
+    reached: set[str] = set()
+
+    def reach(tops: Iterable[Span]) -> None:
+        stack = [top.span_id for top in tops]
+        while stack:
+            reached.add(span_id := stack.pop())
+            stack.extend(child.span_id for child in children.get(span_id, ()))
+
+    reach(children[None])
+    for span in ordered:
+        if span.span_id not in reached:
+            children[span.parent_id] = [one for one in children[span.parent_id] if one is not span]
+            children[None].append(span)
+            reach([span])
+    return children
 
 
 def _total(counts: Iterable[int | None]) -> int | None:
