@@ -13,6 +13,7 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
@@ -87,11 +88,16 @@ def from_nano(cost_nano_usd: int) -> Decimal:
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON.  What JSON has no word for is withheld, and only its type is told."""
+    """Compact JSON.  What it has no word for is withheld and only its type told; NaN is null."""
     try:
         return _encode(value)
     except (TypeError, ValueError, RecursionError):  # keys of other types, cycles, numbers beyond 64 bits
-        return _encode_anything(_encodable(value))
+        return dumps_without_help(value)
+
+
+def dumps_without_help(value: Any) -> str:
+    """What `dumps` gives for a value that its encoder does not take."""
+    return _encode_plain(_encodable(value))
 
 
 def loads(text: str | None) -> list[Any]:
@@ -158,26 +164,31 @@ def _encodable(value: Any, depth: int = 0) -> Any:
     if depth > 20:
         return _withheld(value)
     match value:
-        case None | bool() | int() | float() | str():
+        case float():
+            return value if isfinite(value) else None
+        case None | bool() | int() | str():
             return value
         case Mapping():
-            return {
-                key if isinstance(key, str) else _withheld(key): _encodable(item, depth + 1)
-                for key, item in value.items()
-            }
+            return {_key(key): _encodable(item, depth + 1) for key, item in value.items()}
         case list() | tuple():
             return [_encodable(item, depth + 1) for item in value]
         case _:
-            return _default(value)
+            return _encodable(_default(value), depth + 1)
 
 
-_encode_anything = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_default).encode
+def _key(key: Any) -> str:
+    return str(key) if isinstance(key, str | int) else _withheld(key)
+
+
+_encode_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 try:
     # Ten times as fast.  LangChain brings it along; where it is absent, nothing but time is lost.
     import orjson
 except ImportError:
-    _encode: Callable[[Any], str] = _encode_anything
+    _encode: Callable[[Any], str] = json.JSONEncoder(
+        separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_default
+    ).encode
 else:
     # What is not plain goes to `_default` with either encoder.
     _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME

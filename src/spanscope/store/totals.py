@@ -37,7 +37,8 @@ _own_usage = _s.usage_in_children.is_(False)
 # One comparison for each: an IN list is put together anew at each execution.
 _counted = and_(or_(*(_s.kind == kind for kind in sorted(MODEL_KINDS))), _own_usage)
 _bought = and_(_counted, _s.cache_hit.is_not(True))
-_model = case((_counted, func.coalesce(_s.response_model, _s.request_model)))
+# Grouped by its name: repeated, PostgreSQL would not see that it is the same expression.
+_model = case((_counted, func.coalesce(_s.response_model, _s.request_model))).label("model")
 _parent = SPANS.alias("parent")
 _has_parent_here = exists().where(
     _parent.c.span_id == _s.parent_id,
@@ -69,9 +70,9 @@ _GROUPS: Final = (
         _s.tags,
         *_LABELS,
     )
-    .group_by(_s.trace_id, _model, _s.tags, *_LABELS)
+    .group_by(_s.trace_id, "model", _s.tags, *_LABELS)
     # The rest of the order only makes it the same each time.
-    .order_by("start_ns", _model, _s.tags, *_LABELS)
+    .order_by("start_ns", "model", _s.tags, *_LABELS)
 )
 _SPAN: Final = (_s.trace_id, _s.span_id, _s.parent_id, _s.name, _s.status, _s.start_ns)
 _TOPS: Final[Select[Any]] = select(*_SPAN).where(or_(_s.parent_id.is_(None), ~_has_parent_here))
