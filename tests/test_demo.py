@@ -75,7 +75,9 @@ def test_the_busy_model_is_tried_twice_and_then_the_fallback_answers(demo):
 def test_the_agent_and_the_last_chain_are_streamed(demo):
     calls = [span for trace in demo.traces[1:] for span in trace.spans if span.kind == "llm"]
     assert all(call.streamed for call in calls)
-    assert all(0 < call.time_to_first_token_ms < call.duration_ms for call in calls)
+    in_words = [call for call in calls if call.finish_reason != "tool_calls"]
+    assert len(in_words) == 2
+    assert all(0 < call.time_to_first_token_ms < call.duration_ms for call in in_words)
 
 
 def test_the_right_help_page_is_retrieved(demo):
@@ -111,7 +113,7 @@ def test_the_trees_are_printed_and_the_next_commands_named(demo):
 def test_the_commands_that_it_names_work(demo):
     for line in demo.output.splitlines():
         words = line.split("   ")[0].split()
-        if words[:1] == ["spanscope"] and words[1:2] not in (["demo"], ["tail"]):
+        if words[:1] == ["spanscope"] and words[1:2] in (["list"], ["debug"], ["show"], ["doctor"]):
             subprocess.run([sys.executable, "-m", "spanscope.cli", *words[1:]], cwd=demo.folder, check=True)
 
 

@@ -102,7 +102,7 @@ def scenes(cast: "Cast") -> Iterator[Scene]:
         "A RAG chain. Its model is busy (429): one retry, then a fallback answers",
         FAQ_QUESTION,
         # Called, not streamed: LangChain retries no stream.
-        lambda config: faq_chain(patient.with_fallbacks([cast.fallback])).invoke(FAQ_QUESTION, config),
+        lambda config: _called(faq_chain(patient.with_fallbacks([cast.fallback])), FAQ_QUESTION, config),
         ("shop-faq", "3"),
     )
     yield Scene(
@@ -137,6 +137,11 @@ def _play(scene: Scene, handler: "ObsHandler", console: "Console") -> Played:
     except Exception as error:  # noqa: BLE001  a live model may fail in any way; its trace is shown all the same
         return Played(scene, handler.last_trace_id, "", error)
     return Played(scene, handler.last_trace_id, answer)
+
+
+def _called(chain: Any, question: str, config: dict[str, Any]) -> str:
+    answer: str = chain.invoke(question, config=config)
+    return answer
 
 
 def _streamed(chain: Any, question: str, config: dict[str, Any]) -> str:
