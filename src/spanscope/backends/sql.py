@@ -74,7 +74,7 @@ class SqlBackend:
     def reset_after_fork(self) -> None:
         """Call in the child: go on with a connection of its own, and leave the parent's alone.
 
-        Closing it here could end the parent's transaction, so it is kept for as long as the process lives.
+        Closing it here could check in the parent's write-ahead log, so it is kept while the process lives.
         """
         self._lock = threading.Lock()
         self._inherited.append(self._engine.pool)

@@ -6,8 +6,8 @@ each trace, recomputed from its spans whenever one of them is written, so that a
 no look at the spans.
 
 The classes are definitions only: writing goes through Core with the tables named below them, because
-an ORM object costs nine times as much as a row.  Structured fields are JSON text; nothing is NULL that
-is known, and what is empty is NULL to keep rows short.
+an ORM object costs nine times as much as a row.  Structured fields are JSON text, and NULL where they
+are empty, to keep rows short.
 
 Used by `writer`, `totals` and `queries`; a change here needs a step in `migrations`.
 """
