@@ -112,7 +112,7 @@ def test_the_trees_are_printed_and_the_next_commands_named(demo):
 
 def test_the_commands_that_it_names_work(demo):
     for line in demo.output.splitlines():
-        words = line.split("   ")[0].split()
+        words = line.split("  ")[0].split()
         if words[:1] == ["spanscope"] and words[1:2] in (["list"], ["debug"], ["show"], ["doctor"]):
             subprocess.run([sys.executable, "-m", "spanscope.cli", *words[1:]], cwd=demo.folder, check=True)
 
