@@ -51,6 +51,10 @@ class Health:
         total = self.faults.get(topic) or self.counters.get(topic) or 1
         logger.error("%s [%d so far, see `spanscope doctor`]", message, total)
 
+    def warn(self, message: str) -> None:
+        """Log a mistake in the set-up that costs nothing but should be mended."""
+        logger.warning("%s", message)
+
     def snapshot(self) -> dict[str, Any]:
         """Plain counts, ready for JSON."""
         return {"counters": dict(self.counters), "faults": dict(self.faults)}

@@ -1,0 +1,276 @@
+"""The worker's side of recording: turn noted runs into one tree of drafts.
+
+A run may end before its parent, after it, or never; a parent may be seen after its child.  Whatever
+the order, the same tree comes out: ids are pure functions of run ids, and a place that was found wrong
+is written again (`amended`).  State is kept for what is open, and for a moment after.
+
+Reads what `recorder` noted; its drafts go on to `redaction`.  Runs on the worker thread alone.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+from spanscope import semconv
+from spanscope.drafts import Draft
+from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
+from spanscope.scope import Scope
+
+SECOND_NS: Final = 1_000_000_000
+SCOPE_FACTS: Final = ("session_id", "user_id", "thread_id", "environment", "service", "release")
+PROMPT_FACTS: Final = ("prompt_name", "prompt_version")
+
+
+class Assembler:
+    """Knows which runs are open, and makes a draft of each when it is time to write it."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        open_after_ns: int = SECOND_NS,
+        linger_ns: int = 5 * SECOND_NS,
+        linger_runs: int = 4096,
+        idle_ns: int = 3600 * SECOND_NS,
+    ) -> None:
+        self._recorder = recorder
+        self._open_after_ns = open_after_ns
+        self._linger_ns = linger_ns
+        self._linger_runs = linger_runs
+        self._idle_ns = idle_ns
+        self.open: dict[int, Run] = {}
+        """Runs noted and not finished, by identity."""
+        self._ended: deque[Run] = deque()
+        self._provisional: dict[int, tuple[int, list[Run]]] = {}
+        """Finished runs of traces whose true parent may still show up, by the trace's identity."""
+        self._cancelled: list[Run] = []
+
+    # --- what the worker calls ----------------------------------------------------------------------
+
+    def drain(self, limit: int) -> Iterator[Draft]:
+        """Drafts for what the recorder has queued, at most `limit` notices of it."""
+        queue = self._recorder.queue
+        for _ in range(min(limit, len(queue))):
+            try:
+                run = queue.popleft()
+            except IndexError:
+                return
+            yield from self._look_at(run)
+
+    def sweep(self, *, everything: bool = False) -> Iterator[Draft]:
+        """What time brings: runs open for long, cancelled ones that nobody ended, abandoned ones.
+
+        `everything` writes all open runs as they are now, however young (at a flush).
+        """
+        now = self._recorder.now()
+        self._forget(now)
+        cancelled, self._cancelled = self._cancelled, []
+        busy: dict[int, int] = {}
+        if self.open:
+            for run in self.open.values():
+                ref = id(run.trace.resolve())
+                busy[ref] = max(busy.get(ref, 0), run.last_ns)
+        for run in list(self.open.values()):
+            if run.end_ns is not None:
+                yield from self._look_at(run)
+            elif (above := next((c for c in cancelled if run.is_below(c)), None)) is not None:
+                run.end_ns, run.error = above.end_ns, above.error
+                yield from self._look_at(run)
+            elif now - busy[id(run.trace.resolve())] > self._idle_ns:
+                yield from self._abandon(run)
+            elif not run.written_open and (everything or now - run.start_ns > self._open_after_ns):
+                run.written_open = True
+                yield from self._draft(run, "open")
+
+    def close(self) -> Iterator[Draft]:
+        """At shutdown: whatever is open will not be seen to end."""
+        for run in list(self.open.values()):
+            if run.end_ns is not None:
+                yield from self._look_at(run)
+            else:
+                yield from self._abandon(run)
+
+    def reset(self) -> None:
+        """Forget everything: in a forked child the open runs belong to the parent."""
+        self.open.clear()
+        self._ended.clear()
+        self._provisional.clear()
+        self._cancelled.clear()
+
+    # --- one run --------------------------------------------------------------------------------------
+
+    def _look_at(self, run: Run) -> Iterator[Draft]:
+        if run.finished:
+            # Adopted after it was written: its place, and that of all below it, is known now.
+            yield from self._amend(run)
+            return
+        if not run.noted:
+            self._note(run)
+        if run.end_ns is None:
+            return
+        run.finished = True
+        self.open.pop(id(run), None)
+        yield from self._draft(run, None)
+        self._let_go(run)
+
+    def _note(self, run: Run) -> None:
+        run.noted = True
+        self.open[id(run)] = run
+        self._promote(run)
+        above = run.parent
+        if above is not None and run.handler.is_step(run):
+            above.kind = above.kind or "graph"
+        if run.handler.is_model_call(run):
+            while above is not None:
+                above.inner_call = True
+                above = above.parent
+
+    def _let_go(self, run: Run) -> None:
+        self._ended.append(run)
+        trace = run.trace
+        if trace.provisional and trace.into is None:
+            kept = self._provisional.setdefault(id(trace), (self._recorder.now(), []))[1]
+            if len(kept) < 1000:
+                kept.append(run)
+                return
+        _unload(run)
+
+    def _amend(self, run: Run) -> Iterator[Draft]:
+        for moved in self._provisional.pop(id(run.trace), (0, []))[1]:
+            for draft in self._draft(moved, None):
+                draft.facts["amended"] = True
+                yield draft
+            _unload(moved)
+
+    def _abandon(self, run: Run) -> Iterator[Draft]:
+        run.end_ns = run.last_ns
+        run.finished = True
+        self.open.pop(id(run), None)
+        for draft in self._draft(run, "abandoned"):
+            draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
+            yield draft
+        self._let_go(run)
+
+    def _draft(self, run: Run, status: str | None) -> Iterator[Draft]:
+        if run.hidden:
+            return
+        trace = run.trace.resolve()
+        draft = Draft(
+            trace_id=trace.trace_id,
+            span_id=run.span_id,
+            start_ns=run.start_ns + trace.offset_ns,
+            status=status or "ok",
+            content=run.handler.settings.content,
+        )
+        facts = draft.facts
+        self._parentage(run, trace, draft)
+        if run.end_ns is not None:
+            facts["end_ns"] = run.end_ns + trace.offset_ns
+        facts.update(trace.facts)
+        self._tell(run, draft)
+        draft.error = run.error
+        try:
+            run.translate(run, draft)
+        except Exception as fault:  # noqa: BLE001  the boundary of `translate`: the span goes on without these facts
+            self._recorder.health.fault("translate", fault)
+            draft.attributes[semconv.EXTRACT_ERRORS] = ["translate"]
+        if status is not None:
+            draft.status = status
+        if draft.status == "cancelled" and not run.written_open:
+            self._cancelled.append(run)
+        if draft.events:
+            draft.events = [{**e, "time_ns": e["time_ns"] + trace.offset_ns} for e in draft.events]
+        if run.inner_call and facts.get("kind") == "llm":
+            facts["usage_in_children"] = True
+        if status is None:
+            self._recorder.health.counters["spans_recorded"] += 1
+        yield draft
+
+    def _parentage(self, run: Run, trace: TraceRef, draft: Draft) -> None:
+        above = run.visible_parent()
+        if above is not None:
+            draft.facts["parent_id"] = above.span_id
+            draft.facts["parent_source"] = run.parent_source
+        elif run.named_parent is not None and run.parent is None:
+            draft.facts["parent_id"] = span_id_of(run.named_parent)
+            draft.facts["parent_source"] = "framework"
+            draft.attributes[semconv.PARENT_MISSING] = True
+        elif trace.remote_parent is not None:
+            draft.facts["parent_id"] = trace.remote_parent
+            draft.facts["parent_source"] = "remote"
+        top: Run | None = run.parent
+        while top is not None and top.parent is not None:
+            top = top.parent
+        if run.late or (top is not None and run.end_ns and top.end_ns and run.end_ns > top.end_ns):
+            draft.attributes[semconv.LATE] = True
+        if run.reused:
+            draft.attributes[semconv.RUN_ID_REUSED] = True
+
+    # --- session, user, environment … -----------------------------------------------------------------
+
+    def _promote(self, run: Run) -> None:
+        """What any run of a trace knows about session and user holds for the trace."""
+        facts = run.trace.resolve().facts
+        for source in (run.handler.facts_of(run.metadata), run.scope, run.handler.scope):
+            for name in SCOPE_FACTS:
+                if name not in facts and (value := _given(source, name)) is not None:
+                    facts[name] = value
+
+    def _tell(self, run: Run, draft: Draft) -> None:
+        """Tags and prompt of this very run, its metadata, and what the user set on it."""
+        above = run.parent
+        scope, handler = run.scope, run.handler
+        tags: list[Any] = []
+        metadata: dict[str, Any] = {}
+        if above is None:
+            tags += handler.scope.tags
+            metadata.update(handler.scope.metadata)
+        if scope is not None:
+            tags += scope.tags
+            metadata.update(scope.metadata)
+        if run.tags:
+            tags += run.tags
+        draft.facts["tags"] = tuple(dict.fromkeys([tag for tag in tags if type(tag) is str]))
+        known = handler.facts_of(run.metadata)
+        for source in (known, scope, handler.scope):
+            for name in PROMPT_FACTS:
+                if name not in draft.facts and (value := _given(source, name)) is not None:
+                    draft.facts[name] = value
+        own = handler.own_metadata(run.metadata, above.metadata if above is not None else None)
+        if own or metadata:
+            draft.attributes[semconv.METADATA] = {**metadata, **own}
+        if run.extra:
+            draft.attributes.update(run.extra)
+        if run.events:
+            draft.events = run.events
+
+    # --- forgetting -------------------------------------------------------------------------------------
+
+    def _forget(self, now: int) -> None:
+        """Drop what ended a while ago; late children find their parent here until then."""
+        runs, ended = self._recorder.runs, self._ended
+        while ended and (len(ended) > self._linger_runs or now - (ended[0].end_ns or 0) > self._linger_ns):
+            run = ended.popleft()
+            if runs.get(run.key) is run:
+                del runs[run.key]
+        for ref, (since, kept) in list(self._provisional.items()):
+            if now - since > 12 * self._linger_ns or len(self._provisional) > self._linger_runs:
+                for run in kept:
+                    _unload(run)
+                del self._provisional[ref]
+        orphans = self._recorder.orphans
+        for key, waiting in list(orphans.items()):
+            if all(r.end_ns is not None and now - r.end_ns > 12 * self._linger_ns for r in waiting):
+                orphans.pop(key, None)
+
+
+def _given(source: Scope | dict[str, Any] | None, name: str) -> Any:
+    if source is None:
+        return None
+    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+
+
+def _unload(run: Run) -> None:
+    """A run that is written keeps its place in the tree for late children, and no payload."""
+    run.payload = run.output = run.error = run.serialized = run.options = None
+    run.events = run.extra = None

@@ -1,0 +1,65 @@
+"""From drafts to sinks, in batches, on the worker thread.
+
+Every draft passes the seal (the one choke point) and then goes to each backend.  A backend that
+raises loses its batch, is counted, and does not stop the others.
+
+Fed by `runtime`'s worker; feeds `backends`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+from spanscope.drafts import Draft
+from spanscope.health import Health, contained
+from spanscope.protocols import Backend
+from spanscope.spans import Span
+
+BATCH = 500
+
+
+class Pipeline:
+    """Seals drafts and hands the spans to the backends."""
+
+    def __init__(self, seal: Callable[[Draft], Span], backends: Sequence[Backend], health: Health) -> None:
+        self._seal = seal
+        self._backends = tuple(backends)
+        self._health = health
+        self._lost_some = False
+
+    def send(self, drafts: Iterable[Draft]) -> int:
+        """Seal and export; gives the number of spans."""
+        source, sent = iter(drafts), 0
+        while batch := [self._seal(draft) for draft in islice(source, BATCH)]:
+            sent += len(batch)
+            once = [span for span in batch if span.status != "open" and not span.amended]
+            for backend in self._backends:
+                whole = getattr(backend, "accepts_updates", False)
+                self._export(backend, batch if whole else once)
+        return sent
+
+    def _export(self, backend: Backend, spans: Sequence[Span]) -> None:
+        if not spans:
+            return
+        with contained(f"export.{type(backend).__name__}", self._health):
+            backend.export(spans)
+            return
+        self._lost_some = True
+        self._health.count("batches_lost")
+        self._health.count("spans_lost", len(spans))
+
+    def flush(self, timeout_s: float) -> bool:
+        """True when each backend has acknowledged all it was given since the last flush."""
+        deadline, done = time.monotonic() + timeout_s, not self._lost_some
+        self._lost_some = False
+        for backend in self._backends:
+            acknowledged = False
+            with contained(f"flush.{type(backend).__name__}", self._health):
+                acknowledged = bool(backend.flush(max(0.0, deadline - time.monotonic())))
+            done = done and acknowledged
+        return done
+
+    def shutdown(self) -> None:
+        for backend in self._backends:
+            with contained(f"shutdown.{type(backend).__name__}", self._health):
+                backend.shutdown()

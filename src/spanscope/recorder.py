@@ -1,0 +1,325 @@
+"""The caller's side of recording: note who started under whom, and hand it on in microseconds.
+
+Frameworks call us out of order, from worker threads, twice for one run, and now and then not at all.
+Here, on the application's own thread, a start makes a `Run` and an end completes it; both put it on a
+queue for the worker thread.  Nothing is parsed, hashed or written, no lock is held, no context
+variable is set.  The few operations on shared dicts and deques are atomic in CPython.
+
+Fed by `handlers`; read by `assembler` on the worker thread.
+"""
+
+import secrets
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from spanscope.drafts import Draft
+from spanscope.health import Health
+from spanscope.scope import Scope, current_scope, parse_traceparent
+
+Translate = Callable[["Run", Draft], None]
+_LOW_64: Final = (1 << 64) - 1
+
+
+class TraceRef:
+    """The trace that a run belongs to.  Two become one when a parent shows up after its child."""
+
+    __slots__ = ("facts", "into", "offset_ns", "provisional", "remote_parent", "trace_id")
+
+    def __init__(self, trace_id: str, offset_ns: int) -> None:
+        self.trace_id = trace_id
+        self.offset_ns = offset_ns
+        """Wall clock minus monotonic clock when the trace began."""
+        self.into: TraceRef | None = None
+        self.remote_parent: str | None = None
+        self.provisional = False
+        """Begun by a run whose parent has not been seen."""
+        self.facts: dict[str, Any] = {}
+        """Session, user and the like, gathered by the worker from any run of the trace."""
+
+    def resolve(self) -> "TraceRef":
+        ref = self
+        while ref.into is not None:
+            ref = ref.into
+        return ref
+
+
+class Run:
+    """One run as the application's threads know it; the worker reads it.  All times are monotonic."""
+
+    __slots__ = (
+        "chunks",
+        "deliveries",
+        "end_ns",
+        "error",
+        "events",
+        "extra",
+        "finished",
+        "first_token_ns",
+        "handler",
+        "hidden",
+        "inner_call",
+        "interrupted",
+        "key",
+        "kind",
+        "last_ns",
+        "late",
+        "metadata",
+        "named_parent",
+        "noted",
+        "options",
+        "output",
+        "parent",
+        "parent_source",
+        "payload",
+        "resumed",
+        "reused",
+        "scope",
+        "serialized",
+        "span_id",
+        "start_ns",
+        "tags",
+        "trace",
+        "translate",
+        "written_open",
+    )
+
+    def __init__(self, key: int, start_ns: int, handler: Any, translate: Translate) -> None:
+        self.key = key
+        self.start_ns = start_ns
+        self.last_ns = start_ns
+        self.handler = handler
+        self.translate = translate
+        self.end_ns: int | None = None
+        self.error: BaseException | None = None
+        self.output: Any = None
+        self.payload: Any = None
+        self.events: list[dict[str, Any]] | None = None
+        self.extra: dict[str, Any] | None = None
+        self.first_token_ns: int | None = None
+        self.chunks = 0
+        self.deliveries = 1
+        self.parent: Run | None = None
+        self.named_parent: int | None = None
+        self.parent_source = "none"
+        self.hidden = self.late = self.reused = self.interrupted = self.resumed = False
+        self.noted = self.finished = self.written_open = self.inner_call = False
+        self.kind: str | None = None
+        self.span_id = span_id_of(key)
+
+    @property
+    def trace_id(self) -> str:
+        return self.trace.resolve().trace_id  # type: ignore[no-any-return]
+
+    def visible_parent(self) -> "Run | None":
+        """The nearest ancestor that is stored."""
+        above: Run | None = self.parent
+        while above is not None and above.hidden:
+            above = above.parent
+        return above
+
+    def is_below(self, other: "Run") -> bool:
+        above: Run | None = self.parent
+        while above is not None:
+            if above is other:
+                return True
+            above = above.parent
+        return False
+
+
+def span_id_of(key: int) -> str:
+    """The W3C span id of a run id (as integer): its low 64 bits, never all zero."""
+    return format(key & _LOW_64 or 1, "016x")
+
+
+current_block: ContextVar[Run | None] = ContextVar("spanscope_block", default=None)
+"""The innermost `with span():` block.  Set by that block alone, never by a callback."""
+
+
+class Recorder:
+    """Open runs by id, and the queue of runs that the worker should look at."""
+
+    def __init__(
+        self,
+        health: Health,
+        *,
+        wake: Callable[[], None],
+        max_queue: int = 100_000,
+        monotonic_ns: Callable[[], int] = time.perf_counter_ns,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.health = health
+        self.runs: dict[int, Run] = {}
+        """By run id: what is open, and for a short while what has ended (for late children)."""
+        self.orphans: dict[int, list[Run]] = {}
+        """Runs that wait for a parent which has not started yet, by the parent's id."""
+        self.queue: deque[Run] = deque()
+        self.now = monotonic_ns
+        self._wall = wall_ns
+        self._max_queue = max_queue
+        self._wake = wake
+        self.warned_twice = False
+
+    def start(
+        self,
+        run_id: Any,
+        parent_run_id: Any,
+        handler: Any,
+        translate: Translate,
+        *,
+        ambient: Any = None,
+        tags: Any = None,
+        metadata: Any = None,
+        serialized: Any = None,
+        options: Any = None,
+    ) -> Run | None:
+        """Note that a run began; None when it was known already (an event delivered twice)."""
+        key = run_id.int
+        runs = self.runs
+        twin = runs.get(key)
+        if twin is not None and twin.end_ns is None and twin.tags is tags and twin.metadata is metadata:
+            self._delivered_twice(twin)
+            return None
+        run = Run(key, self.now(), handler, translate)
+        run.tags, run.metadata, run.serialized, run.options = tags, metadata, serialized, options
+        run.scope = current_scope()
+        if twin is not None:
+            # A run id given by the user, used again: two runs, so two spans.
+            run.reused = True
+            run.span_id = secrets.token_hex(8)
+        self._place(run, parent_run_id, ambient)
+        runs[key] = run
+        if self.orphans:
+            self._adopt(run)
+        if len(self.queue) < self._max_queue:
+            self.queue.append(run)
+        else:
+            run.hidden = True
+            self.health.count("spans_dropped")
+            self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
+        return run
+
+    def end(self, run_id: Any, output: Any = None, error: BaseException | None = None) -> Run | None:
+        """Complete a run; an end that nobody waits for is counted, never an error."""
+        run = self.runs.get(run_id.int)
+        if run is None:
+            self.health.count("unmatched_events")
+            return None
+        if run.end_ns is not None:
+            self.health.count("duplicate_events")
+            return None
+        run.output = output
+        run.error = error
+        run.end_ns = run.last_ns = self.now()
+        self.queue.append(run)
+        return run
+
+    def open_run(self, run_id: Any) -> Run | None:
+        """The run that an event in between belongs to, or None (counted)."""
+        run = self.runs.get(getattr(run_id, "int", None))  # type: ignore[arg-type]
+        if run is None or run.end_ns is not None:
+            self.health.count("unmatched_events")
+            return None
+        return run
+
+    def event(self, run: Run, name: str, facts: dict[str, Any]) -> None:
+        """Something that happened at one instant of a run."""
+        run.last_ns = self.now()
+        happened = {"name": name, "time_ns": run.last_ns, **facts}
+        if run.events is None:
+            run.events = [happened]
+        elif len(run.events) < 200:
+            run.events.append(happened)
+        else:
+            self.health.count("events_dropped")
+
+    # --- parents ------------------------------------------------------------------------------------
+
+    def _place(self, run: Run, parent_run_id: Any, ambient: Any) -> None:
+        """Find the parent: the framework's word first, refined or replaced by what is open around us."""
+        named = self.runs.get(parent_run_id.int) if parent_run_id is not None else None
+        inner = self._innermost(ambient, parent_run_id)
+        if inner is not None and inner is not named and (
+            parent_run_id is None or (named is not None and inner.is_below(named))
+        ):
+            parent, run.parent_source = inner, "ambient"
+        elif parent_run_id is not None:
+            parent, run.parent_source = named, "framework"
+        else:
+            parent = None
+        if parent is not None:
+            run.parent = parent
+            run.late = parent.end_ns is not None
+            run.trace = parent.trace
+            return
+        run.trace = self._new_trace(run)
+        if parent_run_id is not None:
+            run.named_parent = parent_run_id.int
+            run.trace.provisional = True
+            self.orphans.setdefault(parent_run_id.int, []).append(run)
+
+    def _innermost(self, ambient: Any, parent_run_id: Any) -> Run | None:
+        """What is open in this context and was started last: a framework's run or a block of ours."""
+        found = None
+        if ambient is not None and ambient is not parent_run_id:
+            found = self.runs.get(ambient.int)
+        block = current_block.get()
+        if block is not None and (block.end_ns is None or found is None) and (
+            found is None or block.start_ns >= found.start_ns
+        ):
+            return block
+        return found
+
+    def _new_trace(self, run: Run) -> TraceRef:
+        trace_id = format(run.key or 1, "032x") if not run.reused else secrets.token_hex(16)
+        ref = TraceRef(trace_id, self._wall() - run.start_ns)
+        remote = _active_opentelemetry_span() or _remote(run.scope, run.metadata)
+        if remote is not None:
+            ref.trace_id, ref.remote_parent = remote
+        if run.scope is not None:
+            run.scope.trace_id = ref.trace_id
+        run.handler.began(ref.trace_id)
+        self._wake()
+        return ref
+
+    def _adopt(self, parent: Run) -> None:
+        """Children came before this run: they and all below them move into its trace."""
+        for child in self.orphans.pop(parent.key, ()):
+            if child is parent or parent.is_below(child):
+                continue
+            child.parent = parent
+            provisional = child.trace.resolve()
+            home = parent.trace.resolve()
+            if provisional is not home:
+                provisional.into = home
+            self.queue.append(child)
+
+    def _delivered_twice(self, run: Run) -> None:
+        run.deliveries += 1
+        self.health.count("duplicate_events")
+        if not self.warned_twice:
+            self.warned_twice = True
+            self.health.warn(
+                "spanscope gets each event twice: the handler is attached in two places; it counts once"
+            )
+
+
+def _active_opentelemetry_span() -> tuple[str, str] | None:
+    """Trace id and span id of the span that is active in OpenTelemetry, if that is in use."""
+    api = sys.modules.get("opentelemetry.trace")
+    if api is None:
+        return None
+    found = api.get_current_span().get_span_context()
+    if not found.is_valid:
+        return None
+    return format(found.trace_id, "032x"), format(found.span_id, "016x")
+
+
+def _remote(scope: Scope | None, metadata: Any) -> tuple[str, str] | None:
+    header = metadata.get("traceparent") if isinstance(metadata, dict) else None
+    if header is None and scope is not None:
+        header = scope.traceparent
+    return parse_traceparent(header) if isinstance(header, str) else None

@@ -1,0 +1,194 @@
+"""The stages joined in the order the data flows; read it as the diagram.
+
+    recorder (caller's thread) -> queue -> assembler -> seal -> pipeline -> backends
+
+Handlers with the same store and sinks share one runtime, so that two of them see one tree, and all
+runtimes of a process share one worker thread.
+"""
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any, Final
+
+from spanscope import health as health_module
+from spanscope.assembler import Assembler
+from spanscope.backends import build
+from spanscope.config import Settings
+from spanscope.exceptions import SpanscopeError
+from spanscope.health import Health, contained
+from spanscope.pipeline import Pipeline
+from spanscope.protocols import Backend
+from spanscope.recorder import Recorder
+from spanscope.redaction import Redactor, Seal, load_key
+from spanscope.worker import worker
+
+EXIT_FLUSH_S: Final = 5.0
+SWEEP_S: Final = 0.5
+SAVE_HEALTH_S: Final = 10.0
+_NOTICES_A_TURN: Final = 20_000
+
+_runtimes: dict[tuple[Any, ...], "Runtime"] = {}
+_making: Final = threading.Lock()
+
+
+def runtime_for(settings: Settings) -> "Runtime":
+    """The runtime for these settings: an existing one, or a new one (errors of set-up speak here)."""
+    with _making:
+        runtime = _runtimes.get(settings.key)
+        if runtime is None or runtime.closed:
+            runtime = _runtimes[settings.key] = Runtime(settings)
+        return runtime
+
+
+def runtimes() -> list["Runtime"]:
+    """All runtimes of this process."""
+    return list(_runtimes.values())
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Push out what every handler of this process has recorded.
+
+    True only when each backend has acknowledged within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    answers = [runtime.flush(max(0.0, deadline - time.monotonic())) for runtime in runtimes()]
+    return all(answers)
+
+
+class Runtime:
+    """One recorder, one assembler, one pipeline.  Made at set-up, lives as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.health = Health(strict=bool(os.environ.get("SPANSCOPE_STRICT")))
+        self.closed = False
+        backends = build(settings.backends, health=self.health)
+        folder: Path | None = None
+        self._where = "no store"
+        if settings.store is not False:
+            store, folder, self._where = _store(settings.store)
+            backends.insert(0, store)
+        self._folder = folder
+        self._backends: list[Backend] = backends
+        names = load_key(folder)
+        redactor = Redactor(digest=names.digest, on_fault=lambda fault: self.health.fault("redaction", fault))
+        self.recorder = Recorder(self.health, wake=worker.wake)
+        self.assembler = Assembler(self.recorder)
+        self.pipeline = Pipeline(Seal(redactor, names, self.health).seal, backends, self.health)
+        self._next_sweep = self._next_save = 0.0
+        worker.clients.append(self)
+        _living.add(self)
+
+    def serve(self) -> bool:
+        """One turn of the worker; true while runs are open or the queue holds more."""
+        with contained("worker", self.health):
+            self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
+            now = time.monotonic()
+            if now >= self._next_sweep:
+                self._next_sweep = now + SWEEP_S
+                self.pipeline.send(self.assembler.sweep())
+            if now >= self._next_save:
+                self._next_save = now + SAVE_HEALTH_S
+                self._save_health()
+        return bool(self.recorder.queue or self.assembler.open or self.recorder.runs)
+
+    def flush_now(self, timeout_s: float) -> bool:
+        """Everything noted before this goes out; runs that are open are written as such."""
+        with contained("worker", self.health):
+            while self.recorder.queue:
+                self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
+            self.pipeline.send(self.assembler.sweep(everything=True))
+            done = self.pipeline.flush(timeout_s)
+            self._save_health()
+            return done
+        return False
+
+    def flush(self, timeout_s: float) -> bool:
+        """From any thread: true when all backends have acknowledged in time."""
+        return worker.flush(self, timeout_s)
+
+    def shutdown(self, timeout_s: float = EXIT_FLUSH_S) -> bool:
+        """Write what is open as abandoned, flush, and release files and sockets."""
+        if self.closed:
+            return True
+        self.closed = True
+        done = worker.flush(_Closing(self), timeout_s)
+        if self in worker.clients:
+            worker.clients.remove(self)
+        return done
+
+    def close_now(self, timeout_s: float) -> bool:
+        with contained("worker", self.health):
+            while self.recorder.queue:
+                self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
+            self.pipeline.send(self.assembler.sweep())
+            self.pipeline.send(self.assembler.close())
+            done = self.pipeline.flush(timeout_s)
+            self._save_health()
+            self.pipeline.shutdown()
+            return done
+        return False
+
+    def after_fork_in_child(self) -> None:
+        self.recorder.queue.clear()
+        self.recorder.runs.clear()
+        self.recorder.orphans.clear()
+        self.assembler.reset()
+        for backend in self._backends:
+            if callable(reset := getattr(backend, "reset_after_fork", None)):
+                with contained("fork", self.health):
+                    reset()
+
+    def _save_health(self) -> None:
+        if self._folder is None:
+            return
+        with contained("health", self.health):
+            facts = {"store": self._where, "open_spans": len(self.assembler.open)}
+            health_module.save(self._folder / "health.json", self.health, facts=facts)
+
+
+class _Closing:
+    """A runtime seen by the worker for the last time."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def serve(self) -> bool:
+        return False
+
+    def flush_now(self, timeout_s: float) -> bool:
+        return self._runtime.close_now(timeout_s)
+
+
+def _store(place: str) -> tuple[Backend, Path | None, str]:
+    from spanscope.backends.sql import SqlBackend
+
+    store = SqlBackend(place)
+    return store, store.path.parent if store.path is not None else None, store.where
+
+
+_living: Final["weakref.WeakSet[Runtime]"] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for runtime in list(_living):
+        runtime.after_fork_in_child()
+
+
+def _at_exit() -> None:
+    """Give what is still in memory a chance, and never hold up the exit for longer than that."""
+    deadline = time.monotonic() + EXIT_FLUSH_S
+    for runtime in runtimes():
+        try:
+            runtime.shutdown(max(0.0, deadline - time.monotonic()))
+        except SpanscopeError as fault:
+            runtime.health.fault("exit", fault)
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
