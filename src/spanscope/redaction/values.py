@@ -32,7 +32,7 @@ TOO_MANY: Final = "[withheld: too many items]"
 TOO_LONG: Final = "[withheld: too much text]"
 PRIVATE_FIELD: Final = "[withheld: not shown by its class]"
 
-_SMALL_INT = 10**9
+SMALL_INT: Final = 10**9
 """Below this an integer is no card number; above it is read as text."""
 
 
@@ -97,7 +97,7 @@ class Walk:
     def _number(self, value: int | float) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        if -_SMALL_INT < value < _SMALL_INT:
+        if -SMALL_INT < value < SMALL_INT:
             return value
         if isinstance(value, int) and value.bit_length() > 512:
             return f"[withheld: integer of {value.bit_length()} bits]"
