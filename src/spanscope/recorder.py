@@ -242,8 +242,10 @@ class Recorder:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
         named = self.runs.get(parent_run_id.int) if parent_run_id is not None else None
         inner = self._innermost(ambient, parent_run_id)
-        if inner is not None and inner is not named and (
-            parent_run_id is None or (named is not None and inner.is_below(named))
+        if (
+            inner is not None
+            and inner is not named
+            and (parent_run_id is None or (named is not None and inner.is_below(named)))
         ):
             parent, run.parent_source = inner, "ambient"
         elif parent_run_id is not None:
@@ -267,8 +269,10 @@ class Recorder:
         if ambient is not None and ambient is not parent_run_id:
             found = self.runs.get(ambient.int)
         block = current_block.get()
-        if block is not None and (block.end_ns is None or found is None) and (
-            found is None or block.start_ns >= found.start_ns
+        if (
+            block is not None
+            and (block.end_ns is None or found is None)
+            and (found is None or block.start_ns >= found.start_ns)
         ):
             return block
         return found

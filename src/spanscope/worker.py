@@ -98,5 +98,3 @@ class Worker:
 worker: Final = Worker()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=worker.after_fork_in_child)
-
-

@@ -1,0 +1,332 @@
+"""Turn a LangChain run into a draft.  Pure functions on the worker thread, one for each kind of run.
+
+Fed with the `Run`s that `handlers.langchain` noted; called by `assembler`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from spanscope import semconv
+from spanscope.drafts import Draft, Message
+from spanscope.handlers import _langchain_model as model
+from spanscope.handlers._freeze import FrozenMessage
+from spanscope.handlers._langchain_text import block_text, input_text, message_of, output_text, to_json
+from spanscope.handlers._langgraph import handoff_target, interrupt_values, status_of
+from spanscope.recorder import Run
+
+FRAMEWORK: Final = "langchain"
+_SESSION_KEYS = ("session_id", "langfuse_session_id", "conversation_id", "thread_id")
+_USER_KEYS = ("user_id", "langfuse_user_id")
+_SCORE_KEYS = ("score", "relevance_score", "similarity", "similarity_score", "_score")
+_SOURCE_KEYS = ("source", "url", "file_path", "file_name", "title")
+_KNOWN_METADATA = frozenset(
+    {
+        *_SESSION_KEYS,
+        *_USER_KEYS,
+        *(
+            "prompt_name",
+            "prompt_version",
+            "langfuse_prompt",
+            "traceparent",
+            "environment",
+            "service",
+            "release",
+        ),
+        *(
+            "langgraph_node",
+            "langgraph_step",
+            "langgraph_checkpoint_ns",
+            "langgraph_triggers",
+            "langgraph_path",
+        ),
+        *(
+            "checkpoint_ns",
+            "langgraph_request_id",
+            "lc_versions",
+            "versions",
+            "ls_integration",
+            "ls_agent_type",
+        ),
+        *("ls_provider", "ls_model_name", "ls_model_type", "ls_temperature", "ls_max_tokens", "ls_stop"),
+    }
+)
+
+
+def facts_of(metadata: Any) -> dict[str, Any]:
+    """Session, user, prompt and place as people write them in metadata, for us or for other tools."""
+    if not isinstance(metadata, Mapping):
+        return {}
+    facts: dict[str, Any] = {
+        "session_id": _first(metadata, _SESSION_KEYS),
+        "user_id": _first(metadata, _USER_KEYS),
+        "thread_id": _first(metadata, ("thread_id",)),
+        "prompt_name": _first(metadata, ("prompt_name", "lc_hub_repo")),
+        "prompt_version": _first(metadata, ("prompt_version", "lc_hub_commit_hash")),
+        **{name: _first(metadata, (name,)) for name in ("environment", "service", "release")},
+    }
+    managed = metadata.get("langfuse_prompt")
+    if managed is not None:
+        facts["prompt_name"] = facts["prompt_name"] or _text(getattr(managed, "name", None))
+        facts["prompt_version"] = facts["prompt_version"] or _text(getattr(managed, "version", None))
+    return facts
+
+
+def _first(metadata: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        if (found := _text(metadata.get(key))) is not None:
+            return found
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def own_metadata(metadata: Any, above: Any) -> dict[str, Any]:
+    """The user's own keys, without what the parent has too and what stands elsewhere in the span."""
+    if not isinstance(metadata, Mapping):
+        return {}
+    inherited = above if isinstance(above, Mapping) else {}
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key not in _KNOWN_METADATA and not (key in inherited and inherited[key] is value)
+    }
+
+
+# --- all kinds -----------------------------------------------------------------------------------------
+
+
+def _common(run: Run, draft: Draft, kind: str, name: str | None) -> None:
+    facts = draft.facts
+    facts["kind"], facts["framework"] = kind, FRAMEWORK
+    facts["name"] = name or _class_name(run.serialized) or kind
+    attributes = draft.attributes
+    if isinstance(metadata := run.metadata, Mapping) and "langgraph_node" in metadata:
+        attributes[semconv.GRAPH_NODE] = metadata["langgraph_node"]
+        attributes[semconv.GRAPH_STEP] = metadata.get("langgraph_step")
+        if (namespace := metadata.get("langgraph_checkpoint_ns")) is not None:
+            attributes[semconv.CHECKPOINT_NS] = namespace
+    draft.status = status_of(run.error, is_root=run.parent is None)
+    if run.error is not None:
+        _failure(run.error, draft)
+
+
+def _failure(error: BaseException, draft: Draft) -> None:
+    match draft.status:
+        case "error":
+            if (status := model.http_status(error)) is not None:
+                draft.attributes[semconv.HTTP_STATUS_CODE] = status
+        case "interrupted":
+            draft.error = None
+            if values := interrupt_values(error):
+                draft.outputs.append(Message("interrupt", to_json(values[0] if len(values) == 1 else values)))
+        case "handoff":
+            draft.error = None
+            draft.attributes[semconv.HANDOFF_TARGET] = handoff_target(error)
+        case _:
+            draft.error = None
+
+
+def _class_name(serialized: Any) -> str | None:
+    if not isinstance(serialized, Mapping):
+        return None
+    if isinstance(name := serialized.get("name"), str):
+        return name
+    path = serialized.get("id")
+    return path[-1] if isinstance(path, list) and path and isinstance(path[-1], str) else None
+
+
+def _options_name(run: Run) -> str | None:
+    name = run.options.get("name") if isinstance(run.options, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+# --- chains, graphs, prompts, parsers ----------------------------------------------------------------------
+
+
+def chain(run: Run, draft: Draft) -> None:
+    run_type = run.options.get("run_type") if isinstance(run.options, Mapping) else None
+    kind = run_type if run_type in ("prompt", "parser", "retriever", "tool", "llm") else run.kind or "chain"
+    if kind == "graph" and isinstance(run.metadata, Mapping):
+        if run.metadata.get("ls_integration") == "langchain_create_agent":
+            kind = "agent"
+    _common(run, draft, kind, _options_name(run))
+    if kind == "prompt" and run.serialized is not None:
+        draft.facts["prompt_hash"] = _template_text(run.serialized)
+    shaped, content = run.payload if isinstance(run.payload, tuple) else (None, None)
+    if shaped is not None:
+        draft.attributes[semconv.INPUT_SHAPE] = shaped
+    if run.parent is None and content is not None and (asked := input_text(content)) is not None:
+        draft.inputs.append(asked)
+    if run.interrupted and draft.status == "ok":
+        draft.status = "interrupted"
+    if run.resumed:
+        draft.attributes[semconv.RESUMED] = True
+    if isinstance(run.output, tuple):
+        shaped, content = run.output
+        if shaped is not None:
+            draft.attributes[semconv.OUTPUT_SHAPE] = shaped
+        if run.parent is None and content is not None and (answered := output_text(content)) is not None:
+            draft.outputs.append(answered)
+
+
+_templates: dict[int, tuple[Any, str]] = {}
+
+
+def _template_text(serialized: Any) -> str:
+    """The template's serialised form, as the text that its hash is taken of; the last 64 are kept."""
+    known = _templates.get(id(serialized))
+    if known is not None and known[0] is serialized:
+        return known[1]
+    text = json.dumps(serialized, sort_keys=True, default=lambda value: type(value).__name__)
+    if len(_templates) >= 64:
+        _templates.clear()
+    _templates[id(serialized)] = (serialized, text)
+    return text
+
+
+# --- model calls ----------------------------------------------------------------------------------------
+
+
+def llm(run: Run, draft: Draft) -> None:
+    options = run.options if isinstance(run.options, Mapping) else {}
+    params = options.get("invocation_params")
+    params = params if isinstance(params, Mapping) else {}
+    metadata = run.metadata if isinstance(run.metadata, Mapping) else {}
+    _common(run, draft, "llm", _options_name(run))
+    call = model.Call(params, metadata, run.output if isinstance(run.output, model.Answer) else None)
+    failed: list[str] = []
+    for read in model.FACTS:
+        try:
+            draft.facts.update(read(call))
+        except Exception:  # noqa: BLE001  this fact is lost and named, the others stay
+            failed.append(read.__name__)
+    for part in (_asked, _answered, _timing, _offered, _why_no_usage):
+        try:
+            part(run, draft, call)
+        except Exception:  # noqa: BLE001  as above
+            failed.append(part.__name__.strip("_"))
+    if failed:
+        draft.attributes[semconv.EXTRACT_ERRORS] = failed
+
+
+def _asked(run: Run, draft: Draft, call: model.Call) -> None:
+    if not run.payload:
+        return
+    if isinstance(run.payload[0], str):
+        draft.inputs = [Message("prompt", text) for text in run.payload]
+        return
+    draft.inputs = [message_of(message) for message in run.payload]
+    system = [message.text for message in draft.inputs if message.role in ("system", "developer")]
+    if system:
+        draft.facts["prompt_hash"] = "\n".join(system)
+
+
+def _answered(run: Run, draft: Draft, call: model.Call) -> None:
+    answer = call.answer
+    if answer is None:
+        return
+    if answer.message is not None:
+        said = message_of(FrozenMessage(answer.message, answer.content))
+    else:
+        said = Message("ai", block_text(answer.content))
+    if said.text or draft.status == "ok":
+        draft.outputs.append(Message("ai", said.text))
+    calls = [{"name": c.get("name"), "args_valid": True} for c in answer.tool_calls or ()]
+    calls += [{"name": c.get("name"), "args_valid": False} for c in answer.invalid_tool_calls or ()]
+    if calls:
+        draft.attributes[semconv.TOOL_CALLS] = calls
+
+
+def _timing(run: Run, draft: Draft, call: model.Call) -> None:
+    draft.facts["streamed"] = run.chunks > 0
+    if run.chunks:
+        draft.attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
+    if run.first_token_ns is not None:
+        draft.facts["time_to_first_token_ms"] = (run.first_token_ns - run.start_ns) / 1_000_000
+    made = draft.facts.get("output_tokens")
+    if made and run.end_ns is not None and run.end_ns > run.start_ns:
+        draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
+
+
+def _offered(run: Run, draft: Draft, call: model.Call) -> None:
+    tools = call.params.get("tools") or call.params.get("functions")
+    if isinstance(tools, list) and tools:
+        draft.attributes[semconv.TOOLS_OFFERED] = [_tool_name(tool) for tool in tools[:100]]
+    if call.params.get("response_format") or call.metadata.get("ls_structured_output_format"):
+        draft.attributes[semconv.STRUCTURED_OUTPUT] = True
+
+
+def _tool_name(tool: Any) -> str:
+    if isinstance(tool, str):
+        return tool
+    if isinstance(tool, Mapping):
+        inner = tool.get("function")
+        name = inner.get("name") if isinstance(inner, Mapping) else tool.get("name") or tool.get("type")
+        return str(name)
+    return str(getattr(tool, "name", type(tool).__name__))
+
+
+def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
+    if draft.facts.get("usage_source") != "missing":
+        return
+    if run.end_ns is None:
+        reason = "the call has not ended"
+    elif call.answer is None:
+        reason = "the call failed before it answered"
+    elif run.chunks:
+        reason = "the provider sends no usage with a stream unless asked: stream_usage=True"
+    else:
+        reason = "the response carries no usage"
+    draft.attributes[semconv.USAGE_MISSING_REASON] = reason
+
+
+# --- tools and retrievers ---------------------------------------------------------------------------------
+
+
+def tool(run: Run, draft: Draft) -> None:
+    _common(run, draft, "tool", _options_name(run))
+    if isinstance(run.options, Mapping) and (call_id := run.options.get("tool_call_id")):
+        draft.attributes[semconv.TOOL_CALL_ID] = call_id
+    asked = run.payload
+    if asked is not None:
+        draft.inputs.append(Message("tool_input", asked if isinstance(asked, str) else to_json(asked)))
+    result = run.output
+    if result is None:
+        return
+    if isinstance(result, FrozenMessage):
+        if getattr(result.message, "status", None) == "error" and draft.status == "ok":
+            draft.status = "error"
+            draft.facts["error_type"] = "ToolError"
+            draft.facts["error_message"] = block_text(result.content)
+        result = block_text(result.content)
+    draft.outputs.append(Message("tool", result if isinstance(result, str) else to_json(result)))
+
+
+def retriever(run: Run, draft: Draft) -> None:
+    _common(run, draft, "retriever", _options_name(run))
+    if isinstance(run.payload, str):
+        draft.inputs.append(Message("query", run.payload))
+    if run.output is None:
+        return
+    draft.attributes[semconv.DOCUMENT_COUNT] = run.output[0]
+    draft.attributes[semconv.DOCUMENTS] = [_document(found) for found in run.output[1]]
+    draft.outputs = [Message("document", text) for _, text, _ in run.output[1]]
+
+
+def _document(found: tuple[Any, str, Any]) -> dict[str, Any]:
+    doc_id, text, metadata = found
+    facts = {semconv.DOC_CHARS: len(text), semconv.DOC_HASH: text}
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    if (name := _text(doc_id) or _first(metadata, ("id", "doc_id", "_id"))) is not None:
+        facts[semconv.DOC_ID] = name
+    score = next((metadata[key] for key in _SCORE_KEYS if metadata.get(key) is not None), None)
+    if score is not None:
+        facts[semconv.DOC_SCORE] = float(score)
+    if (source := _first(metadata, _SOURCE_KEYS)) is not None:
+        facts[semconv.DOC_SOURCE] = source
+    return facts

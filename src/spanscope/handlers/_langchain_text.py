@@ -1,0 +1,115 @@
+"""The text in LangChain's messages, blocks and states.  Pure; runs on the worker thread."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from spanscope.drafts import Message
+from spanscope.handlers._freeze import FrozenMessage
+
+_INPUT_KEYS: Final = ("input", "question", "query", "user_input", "text")
+_OUTPUT_KEYS: Final = ("output", "answer", "result", "response", "text")
+_HUMAN: Final = frozenset({"human", "user"})
+
+
+def block_text(content: Any) -> str:
+    """The text of a message's content; of media only its type, never its bytes."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_block(block) for block in content)
+    return "" if content is None else str(content) if isinstance(content, int | float | bool) else ""
+
+
+def _block(block: Any) -> str:
+    if isinstance(block, str):
+        return block
+    if not isinstance(block, dict):
+        return ""
+    for key in ("text", "reasoning", "thinking"):
+        if isinstance(found := block.get(key), str):
+            return found
+    kind = block.get("type")
+    return "" if kind in (None, "tool_use", "tool_call", "function_call") else f"[{kind}]"
+
+
+def message_of(frozen: FrozenMessage) -> Message:
+    """Role and text of a message; the tools that it calls are part of its text."""
+    message, content = frozen
+    role = getattr(message, "type", None) or type(message).__name__
+    if role == "chat":
+        role = getattr(message, "role", role)
+    text = block_text(content)
+    calls = getattr(message, "tool_calls", None)
+    if calls:
+        lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
+        text = "\n".join([text, *lines] if text else lines)
+    return Message(str(role).removesuffix("MessageChunk").lower() if "Chunk" in role else role, text)
+
+
+def messages_in(values: Iterable[Any]) -> list[Message]:
+    return [message_of(value) for value in values if isinstance(value, FrozenMessage)]
+
+
+def input_text(frozen: Any) -> Message | None:
+    """What a person asked, in a root's input: the last human message, a question, or a lone string."""
+    if (found := _spoken(frozen, _HUMAN)) is not None:
+        return found
+    text = _text_under(frozen, _INPUT_KEYS)
+    return Message("human", text) if text is not None else _as_json(frozen)
+
+
+def output_text(frozen: Any) -> Message | None:
+    """What was answered, in a root's output: the last assistant message, an answer, or a lone string."""
+    if (found := _spoken(frozen, frozenset({"ai", "assistant", "aimessagechunk"}))) is not None:
+        return found
+    text = _text_under(frozen, _OUTPUT_KEYS)
+    return Message("ai", text) if text is not None else _as_json(frozen)
+
+
+def _spoken(frozen: Any, roles: frozenset[str]) -> Message | None:
+    if isinstance(frozen, FrozenMessage):
+        return message_of(frozen)
+    values = frozen.get("messages") if isinstance(frozen, dict) else frozen
+    if not isinstance(values, list):
+        return None
+    said = messages_in(values)
+    return next((m for m in reversed(said) if m.role.lower() in roles), said[-1] if said else None)
+
+
+def _text_under(frozen: Any, keys: tuple[str, ...]) -> str | None:
+    if isinstance(frozen, str):
+        return frozen
+    if not isinstance(frozen, dict):
+        return None
+    for key in keys:
+        if isinstance(found := frozen.get(key), str):
+            return found
+        if isinstance(found, FrozenMessage):
+            return message_of(found).text
+    texts = [value for value in frozen.values() if isinstance(value, str)]
+    return texts[0] if len(texts) == 1 else None
+
+
+def _as_json(frozen: Any) -> Message | None:
+    return None if frozen is None or frozen in ({}, []) else Message("state", to_json(frozen))
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON of a frozen value; messages in it become their text."""
+    return json.dumps(_plain(value), ensure_ascii=False, default=_foreign)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, FrozenMessage):
+        role, text = message_of(value)
+        return {"role": role, "content": text}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _foreign(value: Any) -> str:
+    return f"<{type(value).__name__}>"

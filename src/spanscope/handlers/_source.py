@@ -1,0 +1,103 @@
+"""What every source of events has in common: settings, a scope, and the last trace it began.
+
+`handlers.langchain` and `handlers.manual` build on it; the assembler asks it about runs.
+"""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spanscope.config import Settings, StoreSetting, settings_from
+from spanscope.recorder import Recorder, Run
+from spanscope.runtime import Runtime, runtime_for
+from spanscope.scope import Scope
+
+
+class Source:
+    """Settings and scope of one handler, joined to the runtime that it shares with its equals."""
+
+    def __init__(self, settings: Settings, scope: Scope) -> None:
+        self.settings = settings
+        self.scope = scope
+        self.runtime: Runtime = runtime_for(settings)
+        self.recorder: Recorder = self.runtime.recorder
+        self._last: str | None = None
+        self._by_thread = threading.local()
+        self._by_task: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+    def began(self, trace_id: str) -> None:
+        """A trace began in this thread and task.  (No context variable: a callback must set none.)"""
+        self._last = self._by_thread.trace_id = trace_id
+        task = _current_task()
+        if task is not None:
+            self._by_task[task] = trace_id
+
+    @property
+    def last_trace_id(self) -> str | None:
+        """The last trace begun by this task, else by this thread, else by anyone; None before the first."""
+        task = _current_task()
+        if task is not None and (own := self._by_task.get(task)) is not None:
+            return own
+        return getattr(self._by_thread, "trace_id", None) or self._last
+
+    # What the assembler asks; a source whose framework says nothing keeps these answers.
+
+    def facts_of(self, metadata: Any) -> dict[str, Any]:
+        """Session, user, prompt … as they stand in a run's metadata."""
+        return {}
+
+    def own_metadata(self, metadata: Any, above: Any) -> dict[str, Any]:
+        """What of a run's metadata is worth keeping and is not its parent's."""
+        return {}
+
+    def is_step(self, run: Run) -> bool:
+        """Whether the run is a node of the graph above it."""
+        return False
+
+    def is_model_call(self, run: Run) -> bool:
+        return run.kind == "llm"
+
+
+def source_from(
+    *,
+    store: StoreSetting = None,
+    backends: Sequence[Any] | Any = (),
+    content: str | None = None,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    environment: str | None = None,
+    service: str | None = None,
+    release: str | None = None,
+    prompt_name: str | None = None,
+    prompt_version: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> tuple[Settings, Scope]:
+    """Settings and scope from a constructor's arguments and the environment.  Raises `ConfigError`."""
+    from os import environ
+
+    from spanscope.exceptions import ConfigError
+
+    if isinstance(tags, str):
+        raise ConfigError(f"tags={tags!r} is one string: give a list, tags=[{tags!r}]")
+    scope = Scope(
+        session_id=session_id,
+        user_id=user_id,
+        environment=environment or environ.get("SPANSCOPE_ENVIRONMENT"),
+        service=service or environ.get("SPANSCOPE_SERVICE"),
+        release=release or environ.get("SPANSCOPE_RELEASE"),
+        prompt_name=prompt_name,
+        prompt_version=prompt_version,
+        tags=tuple(tags),
+        metadata=dict(metadata or {}),
+    )
+    return settings_from(store, backends, content), scope
+
+
+def _current_task() -> Any:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

@@ -1,0 +1,354 @@
+"""The LangChain and LangGraph handler: `callbacks=[ObsHandler()]`.
+
+Each hook notes what happened and returns; what the payload means is found out on the worker thread
+(`_langchain_payload`).  No hook raises, blocks, does I/O or sets a context variable.
+
+Feeds `recorder`.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from spanscope.config import StoreSetting
+from spanscope.exceptions import MissingExtra
+
+try:
+    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.runnables.config import var_child_runnable_config
+except ModuleNotFoundError as missing:
+    raise MissingExtra("ObsHandler", "langchain") from missing
+
+from spanscope.handlers import _langchain_payload as payload
+from spanscope.handlers._freeze import freeze, freeze_message, is_message, shape
+from spanscope.handlers._langchain_model import Answer
+from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
+from spanscope.handlers._source import Source, source_from
+from spanscope.recorder import Run, Translate
+
+_child_config = var_child_runnable_config.get
+Hook = TypeVar("Hook", bound=Callable[..., None])
+
+if TYPE_CHECKING:
+    _Base = BaseCallbackHandler
+else:
+    # LangGraph tells of interrupts and resumes only those who have this base.
+    try:
+        _Base = importlib.import_module("langgraph.callbacks").GraphCallbackHandler
+    except (ImportError, AttributeError):
+        _Base = BaseCallbackHandler
+
+
+def _contained(hook: Hook) -> Hook:
+    """The boundary of a hook: a fault of ours is counted and the application goes on."""
+    stage = f"hook.{hook.__name__}"
+
+    @functools.wraps(hook)
+    def guarded(self: "ObsHandler", *args: Any, **kwargs: Any) -> None:
+        try:
+            hook(self, *args, **kwargs)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault(stage, fault)
+
+    return guarded  # type: ignore[return-value]
+
+
+class ObsHandler(_Base, Source):
+    """Records every run that it is attached to, into the store and the backends named.
+
+    Raises `StoreError`, `ConfigError` or `MissingExtra` here when something is wrong with the
+    settings; afterwards nothing that goes wrong with recording reaches the application.
+
+    `store` is a path or URL (default: SPANSCOPE_STORE, else `.spanscope/spans.db`; False: none),
+    `backends` more sinks by name (`"structlog"`, `"datadog"`) or as objects, `content` how much text is
+    kept (`"hash"`, `"preview"`, `"redacted"`).  The rest describes the runs; metadata of a call wins.
+    """
+
+    run_inline = True
+    raise_error = False
+    ignore_llm = ignore_chat_model = ignore_chain = ignore_agent = False
+    ignore_retriever = ignore_retry = ignore_custom_event = False
+
+    def __init__(
+        self,
+        store: StoreSetting = None,
+        backends: Sequence[Any] | Any = (),
+        content: str | None = None,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        environment: str | None = None,
+        service: str | None = None,
+        release: str | None = None,
+        prompt_name: str | None = None,
+        prompt_version: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings, scope = source_from(
+            store=store,
+            backends=backends,
+            content=content,
+            session_id=session_id,
+            user_id=user_id,
+            environment=environment,
+            service=service,
+            release=release,
+            prompt_name=prompt_name,
+            prompt_version=prompt_version,
+            tags=tags,
+            metadata=metadata,
+        )
+        Source.__init__(self, settings, scope)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""
+        return self.runtime.flush(timeout)
+
+    def __copy__(self) -> "ObsHandler":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "ObsHandler":
+        return self  # Frameworks copy configurations; a recorder is one thing.
+
+    # --- what the assembler asks --------------------------------------------------------------------
+
+    def facts_of(self, metadata: Any) -> dict[str, Any]:
+        return payload.facts_of(metadata)
+
+    def own_metadata(self, metadata: Any, above: Any) -> dict[str, Any]:
+        return payload.own_metadata(metadata, above)
+
+    def is_step(self, run: Run) -> bool:
+        return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
+
+    # --- starts ---------------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        translate: Translate,
+        run_id: Any,
+        parent_run_id: Any,
+        tags: Any,
+        metadata: Any,
+        serialized: Any,
+        options: Any,
+    ) -> Run | None:
+        config = _child_config()
+        ambient = getattr(config.get("callbacks"), "parent_run_id", None) if config is not None else None
+        run = self.recorder.start(
+            run_id,
+            parent_run_id,
+            self,
+            translate,
+            ambient=ambient,
+            tags=tags,
+            metadata=metadata,
+            serialized=serialized,
+            options=options,
+        )
+        if run is not None and tags and HIDDEN_TAG in tags:
+            run.hidden = True
+        return run
+
+    @_contained
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
+        metadata: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        run = self._begin(payload.chain, run_id, parent_run_id, tags, metadata, serialized, kwargs)
+        if run is not None:
+            run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
+
+    @_contained
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
+        metadata: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
+        if run is not None:
+            run.kind = "llm"
+            run.payload = [freeze_message(message) for message in messages[0]] if messages else []
+
+    @_contained
+    def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
+        metadata: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
+        if run is not None:
+            run.kind = "llm"
+            run.payload = list(prompts)
+
+    @_contained
+    def on_tool_start(
+        self, serialized: Any, input_str: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
+        metadata: Any = None, inputs: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        run = self._begin(payload.tool, run_id, parent_run_id, tags, metadata, serialized, kwargs)
+        if run is not None:
+            run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
+
+    @_contained
+    def on_retriever_start(
+        self, serialized: Any, query: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
+        metadata: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        run = self._begin(payload.retriever, run_id, parent_run_id, tags, metadata, serialized, kwargs)
+        if run is not None:
+            run.payload = freeze(query)
+
+    # --- ends -----------------------------------------------------------------------------------------
+
+    @_contained
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
+        run = self.recorder.runs.get(run_id.int)
+        whole = freeze(outputs) if run is not None and run.parent is None else None
+        self.recorder.end(run_id, (shape(outputs), whole))
+
+    @_contained
+    def on_llm_end(self, response: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self.recorder.end(run_id, _answer(response))
+
+    @_contained
+    def on_tool_end(self, output: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self.recorder.end(run_id, freeze_message(output) if is_message(output) else freeze(output))
+
+    @_contained
+    def on_retriever_end(self, documents: Any, *, run_id: Any, **kwargs: Any) -> None:
+        found = [(getattr(doc, "id", None), doc.page_content, doc.metadata) for doc in documents[:200]]
+        self.recorder.end(run_id, (len(documents), found))
+
+    @_contained
+    def on_chain_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        self.recorder.end(run_id, error=error)
+
+    @_contained
+    def on_llm_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        # A stream that broke or was closed carries what had arrived until then.
+        self.recorder.end(run_id, _answer(kwargs.get("response")), error)
+
+    @_contained
+    def on_tool_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        self.recorder.end(run_id, error=error)
+
+    @_contained
+    def on_retriever_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        self.recorder.end(run_id, error=error)
+
+    # --- in between -----------------------------------------------------------------------------------
+
+    def on_llm_new_token(
+        self,
+        token: Any = "",
+        *,
+        chunk: Any = None,
+        run_id: Any = None,
+        parent_run_id: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # Called for every token, so it has its own boundary and does nothing that can wait.
+        try:
+            run = self.recorder.runs[run_id.int]
+            run.chunks += 1
+            run.last_ns = self.recorder.now()
+            if run.first_token_ns is None and (token or _says_something(chunk)):
+                run.first_token_ns = run.last_ns
+        except KeyError:
+            self.runtime.health.count("unmatched_events")
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_llm_new_token", fault)
+
+    @_contained
+    def on_stream_event(self, event: Any, *, run_id: Any, **kwargs: Any) -> None:
+        run = self.recorder.open_run(run_id)
+        if run is None or event.get("event") != "content-block-delta":
+            return
+        run.chunks += 1
+        run.last_ns = self.recorder.now()
+        if run.first_token_ns is None and any(
+            value for key, value in (event.get("delta") or {}).items() if key != "type"
+        ):
+            run.first_token_ns = run.last_ns
+
+    @_contained
+    def on_retry(self, retry_state: Any, *, run_id: Any, **kwargs: Any) -> None:
+        outcome = getattr(retry_state, "outcome", None)
+        failure = outcome.exception() if outcome is not None and outcome.failed else None
+        self._note(
+            run_id,
+            "retry",
+            attempt=getattr(retry_state, "attempt_number", None),
+            error_type=type(failure).__name__ if failure is not None else None,
+        )
+
+    @_contained
+    def on_agent_action(self, action: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self._note(run_id, "agent_action", tool=getattr(action, "tool", None))
+
+    @_contained
+    def on_agent_finish(self, finish: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self._note(run_id, "agent_finish")
+
+    @_contained
+    def on_text(self, text: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self._note(run_id, "text", chars=len(text) if isinstance(text, str) else None)
+
+    @_contained
+    def on_custom_event(self, name: str, data: Any, *, run_id: Any, **kwargs: Any) -> None:
+        self._note(run_id, name, data=freeze(data))
+
+    @_contained
+    def on_interrupt(self, event: Any) -> None:
+        """A graph paused; its run ends as `interrupted`, and not as an error."""
+        run = self.recorder.open_run(event.run_id)
+        if run is not None:
+            run.interrupted = True
+            self.recorder.event(run, "interrupt", {"value": freeze([i.value for i in event.interrupts])})
+
+    @_contained
+    def on_resume(self, event: Any) -> None:
+        """A graph goes on from a checkpoint of an earlier run."""
+        run = self.recorder.open_run(event.run_id)
+        if run is not None:
+            run.resumed = True
+            self.recorder.event(run, "resume", {"checkpoint_id": str(event.checkpoint_id)})
+
+    def _note(self, run_id: Any, name: str, **facts: Any) -> None:
+        run = self.recorder.open_run(run_id)
+        if run is not None:
+            self.recorder.event(run, name, facts)
+
+
+def _answer(response: Any) -> Answer | None:
+    """What an LLMResult says now; its message belongs to the application, which may change it."""
+    generations = getattr(response, "generations", None)
+    if not generations or not generations[0]:
+        return None
+    first = generations[0][0]
+    message = getattr(first, "message", None)
+    info = getattr(first, "generation_info", None) or {}
+    lump = getattr(response, "llm_output", None) or {}
+    if message is None:
+        return Answer(None, first.text, None, {}, None, None, info, lump)
+    frozen = freeze_message(message)
+    return Answer(
+        message,
+        frozen.content,
+        getattr(message, "usage_metadata", None),
+        getattr(message, "response_metadata", None) or {},
+        getattr(message, "tool_calls", None),
+        getattr(message, "invalid_tool_calls", None),
+        info,
+        lump,
+    )
+
+
+def _says_something(chunk: Any) -> bool:
+    """Whether a chunk without text carries a piece of a tool call or of reasoning."""
+    message = getattr(chunk, "message", None)
+    if message is None:
+        return False
+    if message.content or getattr(message, "tool_call_chunks", None):
+        return True
+    return bool((getattr(message, "additional_kwargs", None) or {}).get("reasoning_content"))
