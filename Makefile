@@ -22,7 +22,7 @@ types: $(VENV)/.group-lint  ## strict type checking
 	@$(BIN)/mypy --no-error-summary
 
 imports: $(VENV)/.group-lint  ## who may import whom
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.group-docs  ## the documentation, as HTML in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
