@@ -22,7 +22,11 @@ def main() -> int:
             kept.append(path.name)
         with tempfile.TemporaryDirectory() as folder:
             client = NotebookClient(
-                notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": folder}}
+                notebook,
+                timeout=120,
+                kernel_name="python3",
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                resources={"metadata": {"path": folder}},
             )
             client.execute()
         print(f"{path.name}: ran")
