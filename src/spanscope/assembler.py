@@ -105,7 +105,9 @@ class Assembler:
             yield from self._amend(run)
             return
         if not run.noted:
+            # Its start.  The end has a notice of its own, behind those of the children.
             self._note(run)
+            return
         if run.end_ns is None:
             return
         run.finished = True

@@ -37,7 +37,7 @@ def settings_from(store: StoreSetting, backends: Sequence[Any] | Any, content: s
         raise ConfigError(f"unknown content policy {content!r}: known are {', '.join(CONTENT_POLICIES)}")
     if content == "vault":
         raise ConfigError("content='vault' is not built yet: use 'redacted' to keep whole, redacted texts")
-    if store is True:
+    if isinstance(store, bool) and store:
         raise ConfigError("store=True says nothing: give a path or URL, None for the default, False for none")
     if isinstance(backends, str) or not isinstance(backends, Sequence):
         backends = (backends,)

@@ -65,7 +65,7 @@ def contained(stage: str, health: Health) -> Iterator[None]:
     """Keep a fault of ours away from the application: log it, count it, go on."""
     try:
         yield
-    except Exception as fault:  # noqa: BLE001  the named boundary
+    except Exception as fault:
         health.fault(stage, fault)
         if health.strict:
             raise

@@ -41,8 +41,11 @@ class Pipeline:
     def _export(self, backend: Backend, spans: Sequence[Span]) -> None:
         if not spans:
             return
+        taken = False
         with contained(f"export.{type(backend).__name__}", self._health):
             backend.export(spans)
+            taken = True
+        if taken:
             return
         self._lost_some = True
         self._health.count("batches_lost")

@@ -102,6 +102,13 @@ class Run:
         self.first_token_ns: int | None = None
         self.chunks = 0
         self.deliveries = 1
+        self.tags: Any = None
+        self.metadata: Any = None
+        self.serialized: Any = None
+        self.options: Any = None
+        """The hook's other keyword arguments."""
+        self.scope: Scope | None = None
+        self.trace: TraceRef
         self.parent: Run | None = None
         self.named_parent: int | None = None
         self.parent_source = "none"
@@ -112,7 +119,7 @@ class Run:
 
     @property
     def trace_id(self) -> str:
-        return self.trace.resolve().trace_id  # type: ignore[no-any-return]
+        return self.trace.resolve().trace_id
 
     def visible_parent(self) -> "Run | None":
         """The nearest ancestor that is stored."""
@@ -197,7 +204,7 @@ class Recorder:
         if len(self.queue) < self._max_queue:
             self.queue.append(run)
         else:
-            run.hidden = True
+            run.hidden = run.noted = True
             self.health.count("spans_dropped")
             self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
         return run
@@ -219,7 +226,7 @@ class Recorder:
 
     def open_run(self, run_id: Any) -> Run | None:
         """The run that an event in between belongs to, or None (counted)."""
-        run = self.runs.get(getattr(run_id, "int", None))  # type: ignore[arg-type]
+        run = self.runs.get(getattr(run_id, "int", -1))
         if run is None or run.end_ns is not None:
             self.health.count("unmatched_events")
             return None
@@ -250,8 +257,6 @@ class Recorder:
             parent, run.parent_source = inner, "ambient"
         elif parent_run_id is not None:
             parent, run.parent_source = named, "framework"
-        else:
-            parent = None
         if parent is not None:
             run.parent = parent
             run.late = parent.end_ns is not None

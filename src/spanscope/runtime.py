@@ -64,7 +64,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.health = Health(strict=bool(os.environ.get("SPANSCOPE_STRICT")))
+        self.health = Health()
         self.closed = False
         backends = build(settings.backends, health=self.health)
         folder: Path | None = None
@@ -98,14 +98,14 @@ class Runtime:
 
     def flush_now(self, timeout_s: float) -> bool:
         """Everything noted before this goes out; runs that are open are written as such."""
+        done = False
         with contained("worker", self.health):
             while self.recorder.queue:
                 self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
             self.pipeline.send(self.assembler.sweep(everything=True))
             done = self.pipeline.flush(timeout_s)
             self._save_health()
-            return done
-        return False
+        return done
 
     def flush(self, timeout_s: float) -> bool:
         """From any thread: true when all backends have acknowledged in time."""
@@ -122,6 +122,8 @@ class Runtime:
         return done
 
     def close_now(self, timeout_s: float) -> bool:
+        """The last flush: what is open is written as abandoned, then the backends are shut down."""
+        done = False
         with contained("worker", self.health):
             while self.recorder.queue:
                 self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
@@ -130,8 +132,7 @@ class Runtime:
             done = self.pipeline.flush(timeout_s)
             self._save_health()
             self.pipeline.shutdown()
-            return done
-        return False
+        return done
 
     def after_fork_in_child(self) -> None:
         self.recorder.queue.clear()

@@ -4,7 +4,7 @@ Fed with the `Run`s that `handlers.langchain` noted; called by `assembler`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from spanscope import semconv
@@ -105,7 +105,8 @@ def _common(run: Run, draft: Draft, kind: str, name: str | None) -> None:
     facts["kind"], facts["framework"] = kind, FRAMEWORK
     facts["name"] = name or _class_name(run.serialized) or kind
     attributes = draft.attributes
-    if isinstance(metadata := run.metadata, Mapping) and "langgraph_node" in metadata:
+    metadata = _metadata(run)
+    if "langgraph_node" in metadata:
         attributes[semconv.GRAPH_NODE] = metadata["langgraph_node"]
         attributes[semconv.GRAPH_STEP] = metadata.get("langgraph_step")
         if (namespace := metadata.get("langgraph_checkpoint_ns")) is not None:
@@ -131,6 +132,10 @@ def _failure(error: BaseException, draft: Draft) -> None:
             draft.error = None
 
 
+def _metadata(run: Run) -> Mapping[str, Any]:
+    return run.metadata if isinstance(run.metadata, Mapping) else {}
+
+
 def _class_name(serialized: Any) -> str | None:
     if not isinstance(serialized, Mapping):
         return None
@@ -151,9 +156,8 @@ def _options_name(run: Run) -> str | None:
 def chain(run: Run, draft: Draft) -> None:
     run_type = run.options.get("run_type") if isinstance(run.options, Mapping) else None
     kind = run_type if run_type in ("prompt", "parser", "retriever", "tool", "llm") else run.kind or "chain"
-    if kind == "graph" and isinstance(run.metadata, Mapping):
-        if run.metadata.get("ls_integration") == "langchain_create_agent":
-            kind = "agent"
+    if kind == "graph" and _metadata(run).get("ls_integration") == "langchain_create_agent":
+        kind = "agent"
     _common(run, draft, kind, _options_name(run))
     if kind == "prompt" and run.serialized is not None:
         draft.facts["prompt_hash"] = _template_text(run.serialized)
@@ -196,7 +200,7 @@ def llm(run: Run, draft: Draft) -> None:
     options = run.options if isinstance(run.options, Mapping) else {}
     params = options.get("invocation_params")
     params = params if isinstance(params, Mapping) else {}
-    metadata = run.metadata if isinstance(run.metadata, Mapping) else {}
+    metadata = _metadata(run)
     _common(run, draft, "llm", _options_name(run))
     call = model.Call(params, metadata, run.output if isinstance(run.output, model.Answer) else None)
     failed: list[str] = []
