@@ -1,4 +1,4 @@
-"""How it is measured: CPU time, three handlers in turn, differences within a round, medians.
+"""How it is measured: CPU time, three handlers in turn, quiet windows compared.
 
 CPU time instead of wall time, because the machine does other things too.  The caller's path is the CPU
 time of all threads but the recorder's own: LangChain hands the branches of a parallel step to threads of
@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -49,8 +50,8 @@ class Measured:
     """One run without any handler, all threads."""
     empty_us: float
     ours_us: float
-    spread_us: float
-    """Distance between the quartiles of `ours_us` over the rounds."""
+    median_us: float
+    """The same as `ours_us`, but the median of the differences within a round."""
     whole_us: float
     """Caller, worker, redaction and store together, per span."""
     worker_us: float
@@ -72,46 +73,53 @@ class Measured:
         return self.limit_us is None or self.ours_us <= self.limit_us
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """CPU of one window in ns: the caller's until the last run ended, the recorder's until it has flushed."""
-
-    caller_ns: int
-    whole_ns: int
-    worker_ns: int
-
-
 def measure(workload: Workload, store: Path, *, rounds: int) -> Measured:
-    """Run the workload without a handler, with the empty one and with ours, in turn, `rounds` times."""
+    """Run the workload without a handler, with the empty one and with ours, in turn, `rounds` times.
+
+    Then, a tenth as often, ten times as long windows without a handler and with ours, flushed at their
+    end: the recorder writes in batches, so its cost cannot be seen in a short window.
+    """
     from spanscope import ObsHandler
 
     handler = ObsHandler(store=str(store))
-    callbacks: dict[str, list[Any]] = {"none": [], "empty": [EmptyHandler()], "ours": [handler]}
-    _window(workload, callbacks["none"], lambda: None)
-    _window(workload, callbacks["empty"], lambda: None)
-    _window(workload, callbacks["ours"], lambda: _flushed(handler))  # caches, imports, tables
+    empty = EmptyHandler()
+    few, many = workload.runs, workload.runs * 10
+    for handlers in ([], [empty], [handler]):  # caches, imports, tables
+        workload.window(few, handlers)
+    _flush(handler)
     spans_before, bytes_before = _contents_of(store)
     if not spans_before:
         raise RuntimeError(f"{workload.name}: the store got no span")
 
-    windows: dict[str, list[Window]] = {name: [] for name in callbacks}
-    order = list(callbacks)
     gc.collect()
     gc.freeze()
+    callers = []
+    turns = [("none", []), ("empty", [empty]), ("ours", [handler])]
     for number in range(rounds):
-        for name in order[number % 3 :] + order[: number % 3]:
-            settle = (lambda: _flushed(handler)) if name == "ours" else (lambda: None)
-            windows[name].append(_window(workload, callbacks[name], settle))
+        start = number % len(turns)
+        callers.append(
+            {name: _caller_ns(workload, few, given) for name, given in turns[start:] + turns[:start]}
+        )
+        _flush(handler)
+    wholes = [_whole_ns(workload, many, handler) for _ in range(max(3, rounds // 10))]
     gc.unfreeze()
 
     spans, size = _contents_of(store)
+    handler.runtime.shutdown()
     recorded = spans - spans_before
-    spans_per_run = recorded / (rounds * workload.runs)
+    spans_per_run = recorded / (rounds * few + len(wholes) * many)
+    units_ns = few * (workload.units or spans_per_run) * 1000
+    quiet = {name: _quiet([one[name] for one in callers]) for name, _ in turns}
     return Measured(
         name=workload.name,
         per="token" if workload.units else "span",
         spans_per_run=spans_per_run,
-        **_added(windows, workload, spans_per_run),
+        without_us=quiet["none"] / few / 1000,
+        empty_us=(quiet["empty"] - quiet["none"]) / units_ns,
+        ours_us=(quiet["ours"] - quiet["none"]) / units_ns,
+        median_us=statistics.median((one["ours"] - one["none"]) / units_ns for one in callers),
+        whole_us=statistics.median(added for added, _ in wholes) / many / spans_per_run / 1000,
+        worker_us=statistics.median(worker for _, worker in wholes) / many / spans_per_run / 1000,
         bytes_per_span=(size - bytes_before) / recorded,
         limit_us=workload.limit_us,
         limit_ratio=workload.limit_ratio,
@@ -141,52 +149,47 @@ def recorder_cpu_ns() -> int:
     )
 
 
-def _window(workload: Workload, callbacks: list[Any], settle: Callable[[], None]) -> Window:
-    # Cycles are left lying during a window, for a collection would hit one handler or the other by chance.
+def _caller_ns(workload: Workload, runs: int, callbacks: list[Any]) -> int:
+    """CPU of some runs in ns, without what the recorder's own threads used meanwhile."""
+    with _no_collection():
+        recorder, process = recorder_cpu_ns(), time.process_time_ns()
+        workload.window(runs, callbacks)
+        return time.process_time_ns() - process - (recorder_cpu_ns() - recorder)
+
+
+def _whole_ns(workload: Workload, runs: int, handler: Any) -> tuple[int, int]:
+    """CPU in ns that recording some runs adds until all is stored, and the recorder's own part of it."""
+    with _no_collection():
+        begun = time.process_time_ns()
+        workload.window(runs, [])
+        without = time.process_time_ns() - begun
+    with _no_collection():
+        recorder, begun = recorder_cpu_ns(), time.process_time_ns()
+        workload.window(runs, [handler])
+        _flush(handler)
+        return time.process_time_ns() - begun - without, recorder_cpu_ns() - recorder
+
+
+def _quiet(measured_ns: list[int]) -> float:
+    """What a tenth of the windows stayed below.
+
+    Neighbours on the machine only ever make a window longer, now and then by half; the quiet ones agree.
+    """
+    return statistics.quantiles(measured_ns, n=10)[0]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Cycles are left lying meanwhile, for a collection would hit one handler or the other by chance."""
     gc.collect()
     gc.disable()
     try:
-        recorder, process = recorder_cpu_ns(), time.process_time_ns()
-        workload.window(workload.runs, callbacks)
-        # A thread that was not there before has used all its time since.
-        recorder_then, process_then = recorder_cpu_ns(), time.process_time_ns()
-        settle()
-        recorder_last, process_last = recorder_cpu_ns(), time.process_time_ns()
+        yield
     finally:
         gc.enable()
-    return Window(
-        caller_ns=process_then - process - (recorder_then - recorder),
-        whole_ns=process_last - process,
-        worker_ns=recorder_last - recorder,
-    )
 
 
-def _added(windows: dict[str, list[Window]], workload: Workload, spans_per_run: float) -> dict[str, float]:
-    spans = spans_per_run * workload.runs
-    units = workload.runs * workload.units if workload.units else spans
-    none, empty, ours = windows["none"], windows["empty"], windows["ours"]
-
-    # Within a round, so that a machine that slows down takes all three along.
-    def added(some: list[Window]) -> list[float]:
-        return [
-            (one.caller_ns - without.caller_ns) / units / 1000
-            for one, without in zip(some, none, strict=True)
-        ]
-
-    quartiles = statistics.quantiles(added(ours), n=4)
-    return {
-        "without_us": statistics.median(one.caller_ns for one in none) / workload.runs / 1000,
-        "empty_us": statistics.median(added(empty)),
-        "ours_us": statistics.median(added(ours)),
-        "spread_us": quartiles[2] - quartiles[0],
-        "whole_us": statistics.median(
-            (one.whole_ns - without.whole_ns) / spans / 1000 for one, without in zip(ours, none, strict=True)
-        ),
-        "worker_us": statistics.median(one.worker_ns for one in ours) / spans / 1000,
-    }
-
-
-def _flushed(handler: Any) -> None:
+def _flush(handler: Any) -> None:
     if not handler.flush(timeout=FLUSH_S):
         raise RuntimeError(f"the store did not take everything within {FLUSH_S:g} s: see `spanscope doctor`")
 

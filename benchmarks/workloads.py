@@ -142,11 +142,11 @@ def workloads() -> list[Workload]:
                 pass
 
     return [
-        Workload("RAG chain", 20, rag, limit_us=15),
-        Workload("RAG chain, async", 20, rag_async, limit_us=15),
-        Workload("RAG chain, history of 50 KB", 20, rag_history, limit_us=15),
-        Workload("agent, 6 model and 5 tool steps", 4, agent_steps, limit_us=30),
-        Workload(f"stream of {CHUNKS} chunks (per token)", 8, tokens, limit_ratio=1.3, units=CHUNKS),
+        Workload("RAG chain", 3, rag, limit_us=15),
+        Workload("RAG chain, async", 3, rag_async, limit_us=15),
+        Workload("RAG chain, history of 50 KB", 3, rag_history, limit_us=15),
+        Workload("agent, 6 model and 5 tool steps", 1, agent_steps, limit_us=30),
+        Workload(f"stream of {CHUNKS} chunks (per token)", 2, tokens, limit_ratio=1.3, units=CHUNKS),
     ]
 
 
