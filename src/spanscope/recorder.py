@@ -249,6 +249,7 @@ class Recorder:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
         named = self.runs.get(parent_run_id.int) if parent_run_id is not None else None
         inner = self._innermost(ambient, parent_run_id)
+        parent: Run | None = None
         if (
             inner is not None
             and inner is not named
