@@ -48,74 +48,48 @@ class TraceRef:
 
 
 class Run:
-    """One run as the application's threads know it; the worker reads it.  All times are monotonic."""
+    """One run as the application's threads know it; the worker reads it.  All times are monotonic.
 
-    __slots__ = (
-        "chunks",
-        "deliveries",
-        "end_ns",
-        "error",
-        "events",
-        "extra",
-        "finished",
-        "first_token_ns",
-        "handler",
-        "hidden",
-        "inner_call",
-        "interrupted",
-        "key",
-        "kind",
-        "last_ns",
-        "late",
-        "metadata",
-        "named_parent",
-        "noted",
-        "options",
-        "output",
-        "parent",
-        "parent_source",
-        "payload",
-        "resumed",
-        "reused",
-        "scope",
-        "serialized",
-        "span_id",
-        "start_ns",
-        "tags",
-        "trace",
-        "translate",
-        "written_open",
-    )
+    What stays as it is costs nothing at the start: it is a default of the class.
+    """
+
+    end_ns: int | None = None
+    error: BaseException | None = None
+    output: Any = None
+    payload: Any = None
+    """What was asked: frozen by the handler, read by `translate`."""
+    events: list[dict[str, Any]] | None = None
+    extra: dict[str, Any] | None = None
+    """Attributes that the user set on the open span."""
+    first_token_ns: int | None = None
+    chunks: int = 0
+    deliveries: int = 1
+    """How often its start was delivered: a handler attached in two places."""
+    tags: Any = None
+    metadata: Any = None
+    serialized: Any = None
+    options: Any = None
+    """The hook's other keyword arguments."""
+    scope: Scope | None = None
+    trace: TraceRef
+    parent: "Run | None" = None
+    parent_source: str = "none"
+    named_parent: int | None = None
+    """The id of a parent that has not been seen."""
+    kind: str | None = None
+    own_span_id: str | None = None
+    hidden = late = reused = interrupted = resumed = False
+    noted = finished = written_open = inner_call = False
 
     def __init__(self, key: int, start_ns: int, handler: Any, translate: Translate) -> None:
         self.key = key
-        self.start_ns = start_ns
-        self.last_ns = start_ns
+        self.start_ns = self.last_ns = start_ns
         self.handler = handler
         self.translate = translate
-        self.end_ns: int | None = None
-        self.error: BaseException | None = None
-        self.output: Any = None
-        self.payload: Any = None
-        self.events: list[dict[str, Any]] | None = None
-        self.extra: dict[str, Any] | None = None
-        self.first_token_ns: int | None = None
-        self.chunks = 0
-        self.deliveries = 1
-        self.tags: Any = None
-        self.metadata: Any = None
-        self.serialized: Any = None
-        self.options: Any = None
-        """The hook's other keyword arguments."""
-        self.scope: Scope | None = None
-        self.trace: TraceRef
-        self.parent: Run | None = None
-        self.named_parent: int | None = None
-        self.parent_source = "none"
-        self.hidden = self.late = self.reused = self.interrupted = self.resumed = False
-        self.noted = self.finished = self.written_open = self.inner_call = False
-        self.kind: str | None = None
-        self.span_id = span_id_of(key)
+
+    @property
+    def span_id(self) -> str:
+        return self.own_span_id or span_id_of(self.key)
 
     @property
     def trace_id(self) -> str:
@@ -196,13 +170,14 @@ class Recorder:
         if twin is not None:
             # A run id given by the user, used again: two runs, so two spans.
             run.reused = True
-            run.span_id = secrets.token_hex(8)
+            run.own_span_id = secrets.token_hex(8)
         self._place(run, parent_run_id, ambient)
         runs[key] = run
         if self.orphans:
             self._adopt(run)
-        if len(self.queue) < self._max_queue:
-            self.queue.append(run)
+        queue = self.queue
+        if len(queue) < self._max_queue:
+            queue.append(run)
         else:
             run.hidden = run.noted = True
             self.health.count("spans_dropped")
@@ -247,20 +222,24 @@ class Recorder:
 
     def _place(self, run: Run, parent_run_id: Any, ambient: Any) -> None:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
-        named = self.runs.get(parent_run_id.int) if parent_run_id is not None else None
-        inner = self._innermost(ambient, parent_run_id)
         parent: Run | None = None
-        if (
-            inner is not None
-            and inner is not named
-            and (parent_run_id is None or (named is not None and inner.is_below(named)))
-        ):
-            parent, run.parent_source = inner, "ambient"
-        elif parent_run_id is not None:
-            parent, run.parent_source = named, "framework"
+        named = None
+        if parent_run_id is not None:
+            parent = named = self.runs.get(parent_run_id.int)
+            run.parent_source = "framework"
+        block = current_block.get()
+        if block is not None or (ambient is not None and ambient is not parent_run_id):
+            inner = self._innermost(ambient, block)
+            if (
+                inner is not None
+                and inner is not named
+                and (parent_run_id is None or (named is not None and inner.is_below(named)))
+            ):
+                parent, run.parent_source = inner, "ambient"
         if parent is not None:
             run.parent = parent
-            run.late = parent.end_ns is not None
+            if parent.end_ns is not None:
+                run.late = True
             run.trace = parent.trace
             return
         run.trace = self._new_trace(run)
@@ -269,19 +248,12 @@ class Recorder:
             run.trace.provisional = True
             self.orphans.setdefault(parent_run_id.int, []).append(run)
 
-    def _innermost(self, ambient: Any, parent_run_id: Any) -> Run | None:
+    def _innermost(self, ambient: Any, block: Run | None) -> Run | None:
         """What is open in this context and was started last: a framework's run or a block of ours."""
-        found = None
-        if ambient is not None and ambient is not parent_run_id:
-            found = self.runs.get(ambient.int)
-        block = current_block.get()
-        if (
-            block is not None
-            and (block.end_ns is None or found is None)
-            and (found is None or block.start_ns >= found.start_ns)
-        ):
-            return block
-        return found
+        found = self.runs.get(ambient.int) if ambient is not None else None
+        if block is None or (found is not None and block.end_ns is not None):
+            return found
+        return block if found is None or block.start_ns >= found.start_ns else found
 
     def _new_trace(self, run: Run) -> TraceRef:
         trace_id = format(run.key or 1, "032x") if not run.reused else secrets.token_hex(16)

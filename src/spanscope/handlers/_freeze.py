@@ -5,12 +5,13 @@ bounded copy of its structure is taken.  Runs on the caller's thread, so it call
 value's own but dict and list iteration.
 """
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 MAX_ITEMS: Final = 200
 _MAX_DEPTH: Final = 4
+_MAX_KEYS: Final = 50
+_SIZED: Final = frozenset({str, list, tuple, dict, set, frozenset, bytes})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -54,17 +55,13 @@ def freeze_message(message: Any) -> FrozenMessage:
 
 
 def shape(value: Any) -> Any:
-    """Keys and sizes, for steps in between whose content is seen at the leaves."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return {str(key): _size(item) for key, item in islice(value.items(), 50)}
-    return _size(value)
+    """Keys and sizes, for steps in between whose content is seen at the leaves.
 
-
-def _size(value: Any) -> Any:
-    if isinstance(value, str | list | tuple | dict | set | bytes):
+    Sizes are lengths where a value has one, else the name of its class.
+    """
+    kind = type(value)
+    if kind is dict and len(value) <= _MAX_KEYS:
+        return {key: len(v) if type(v) in _SIZED else type(v).__name__ for key, v in value.items()}
+    if kind in _SIZED:
         return len(value)
-    if isinstance(value, Mapping) or not isinstance(value, int | float | bool | None):
-        return type(value).__name__
-    return value if isinstance(value, bool | None) else type(value).__name__
+    return len(value) if isinstance(value, str) else kind.__name__
