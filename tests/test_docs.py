@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from spanscope import metrics
+import spanscope
+from spanscope import backends, metrics
 from spanscope.checks import CHECKS
 from spanscope.cli import app
 from spanscope.spans import Span
@@ -127,3 +128,14 @@ def test_the_settings_described_are_those_that_are_read():
 def test_each_check_is_described():
     page = (ROOT / "docs" / "explanation" / "verdict.md").read_text()
     assert re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE) == list(CHECKS)
+
+
+@pytest.mark.parametrize("name", spanscope.__all__)
+def test_each_public_name_has_its_entry(name):
+    entries = re.findall(r"^::: spanscope\S*\.(\w+)$", (REFERENCE / "python.md").read_text(), re.MULTILINE)
+    assert name in entries
+
+
+@pytest.mark.parametrize("name", backends.KNOWN)
+def test_each_sink_is_described(name):
+    assert f'backends=["{name}"]' in (ROOT / "docs" / "how-to" / "sinks.md").read_text()
