@@ -203,8 +203,11 @@ class ObsHandler(_Base, Source):
     @_contained
     def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
         run = self.recorder.runs.get(run_id.int)
-        whole = freeze(outputs) if run is not None and run.parent is None else None
-        self.recorder.end(run_id, (shape(outputs), whole))
+        if run is None or run.parent is not None:
+            self.recorder.end(run_id, (shape(outputs), None))
+            return
+        self._late_input(run, kwargs)
+        self.recorder.end(run_id, (shape(outputs), freeze(outputs)))
 
     @_contained
     def on_llm_end(self, response: Any, *, run_id: Any, **kwargs: Any) -> None:
@@ -221,7 +224,15 @@ class ObsHandler(_Base, Source):
 
     @_contained
     def on_chain_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
+        run = self.recorder.runs.get(run_id.int)
+        if run is not None and run.parent is None:
+            self._late_input(run, kwargs)
         self.recorder.end(run_id, error=error)
+
+    def _late_input(self, run: Run, options: Mapping[str, Any]) -> None:
+        """A streamed chain starts with a placeholder; what went in is told when it ends."""
+        if (inputs := options.get("inputs")) is not None and run.end_ns is None:
+            run.payload = (shape(inputs), freeze(inputs))
 
     @_contained
     def on_llm_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
