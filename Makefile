@@ -1,7 +1,9 @@
 # Everything runs in .venv, which is made on first use.  A stamp file in it says what is installed already;
 # a change of pyproject.toml installs again.
 
-PYTHON ?= python3
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(foreach each,python3 python3.13 python3.12 python3.11,\
+	$(shell $(each) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(each))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -41,7 +43,7 @@ clean:
 
 $(VENV)/.pip:
 	@echo "Making $(VENV) …"
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("spanscope needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(if $(PYTHON),,echo 'spanscope needs Python 3.11 or newer: make PYTHON=/path/to/python' >&2; exit 1)
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'  # the first that knows --group
 	@touch $@

@@ -139,3 +139,10 @@ def test_each_public_name_has_its_entry(name):
 @pytest.mark.parametrize("name", backends.KNOWN)
 def test_each_sink_is_described(name):
     assert f'backends=["{name}"]' in (ROOT / "docs" / "how-to" / "sinks.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_outside_the_site_lead_somewhere(page):
+    """Those within docs/ are checked when the site is built."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text())
+    assert [target for target in targets if not (ROOT / target).exists()] == []
