@@ -52,10 +52,8 @@ class Measured:
     ours_us: float
     median_us: float
     """The same as `ours_us`, but the median of the differences within a round."""
-    whole_us: float
-    """Caller, worker, redaction and store together, per span."""
     worker_us: float
-    """The recorder's own threads, per span."""
+    """The recorder's own threads, to the disk, per span."""
     bytes_per_span: float
     limit_us: float | None
     limit_ratio: float | None
@@ -64,6 +62,11 @@ class Measured:
     def ratio(self) -> float:
         """How many times the empty handler."""
         return self.ours_us / self.empty_us
+
+    @property
+    def whole_us(self) -> float | None:
+        """Caller and worker together, per span; of a stream not given, for its tokens are the caller's."""
+        return None if self.per == "token" else self.ours_us + self.worker_us
 
     @property
     def within(self) -> bool:
@@ -76,8 +79,8 @@ class Measured:
 def measure(workload: Workload, store: Path, *, rounds: int) -> Measured:
     """Run the workload without a handler, with the empty one and with ours, in turn, `rounds` times.
 
-    Then, a tenth as often, ten times as long windows without a handler and with ours, flushed at their
-    end: the recorder writes in batches, so its cost cannot be seen in a short window.
+    Then, a tenth as often, ten times as long windows with ours, flushed at their end: the recorder
+    writes in batches, so what it costs cannot be seen in a short window.
     """
     from spanscope import ObsHandler
 
@@ -101,13 +104,13 @@ def measure(workload: Workload, store: Path, *, rounds: int) -> Measured:
             {name: _caller_ns(workload, few, given) for name, given in turns[start:] + turns[:start]}
         )
         _flush(handler)
-    wholes = [_whole_ns(workload, many, handler) for _ in range(max(3, rounds // 10))]
+    batches = [_recorder_ns(workload, many, handler) for _ in range(max(5, rounds // 10))]
     gc.unfreeze()
 
     spans, size = _contents_of(store)
     handler.runtime.shutdown()
     recorded = spans - spans_before
-    spans_per_run = recorded / (rounds * few + len(wholes) * many)
+    spans_per_run = recorded / (rounds * few + len(batches) * many)
     units_ns = few * (workload.units or spans_per_run) * 1000
     quiet = {name: _quiet([one[name] for one in callers]) for name, _ in turns}
     return Measured(
@@ -118,8 +121,7 @@ def measure(workload: Workload, store: Path, *, rounds: int) -> Measured:
         empty_us=(quiet["empty"] - quiet["none"]) / units_ns,
         ours_us=(quiet["ours"] - quiet["none"]) / units_ns,
         median_us=statistics.median((one["ours"] - one["none"]) / units_ns for one in callers),
-        whole_us=statistics.median(added for added, _ in wholes) / many / spans_per_run / 1000,
-        worker_us=statistics.median(worker for _, worker in wholes) / many / spans_per_run / 1000,
+        worker_us=_quiet(batches) / many / spans_per_run / 1000,
         bytes_per_span=(size - bytes_before) / recorded,
         limit_us=workload.limit_us,
         limit_ratio=workload.limit_ratio,
@@ -157,25 +159,21 @@ def _caller_ns(workload: Workload, runs: int, callbacks: list[Any]) -> int:
         return time.process_time_ns() - process - (recorder_cpu_ns() - recorder)
 
 
-def _whole_ns(workload: Workload, runs: int, handler: Any) -> tuple[int, int]:
-    """CPU in ns that recording some runs adds until all is stored, and the recorder's own part of it."""
+def _recorder_ns(workload: Workload, runs: int, handler: Any) -> int:
+    """CPU in ns that the recorder's own threads take until some runs are stored."""
     with _no_collection():
-        begun = time.process_time_ns()
-        workload.window(runs, [])
-        without = time.process_time_ns() - begun
-    with _no_collection():
-        recorder, begun = recorder_cpu_ns(), time.process_time_ns()
+        begun = recorder_cpu_ns()
         workload.window(runs, [handler])
         _flush(handler)
-        return time.process_time_ns() - begun - without, recorder_cpu_ns() - recorder
+        return recorder_cpu_ns() - begun
 
 
 def _quiet(measured_ns: list[int]) -> float:
-    """What a tenth of the windows stayed below.
+    """What a quarter of the windows stayed below.
 
     Neighbours on the machine only ever make a window longer, now and then by half; the quiet ones agree.
     """
-    return statistics.quantiles(measured_ns, n=10)[0]
+    return statistics.quantiles(measured_ns, n=4)[0]
 
 
 @contextmanager

@@ -9,16 +9,15 @@ Reads what `recorder` noted; its drafts go on to `redaction`.  Runs on the worke
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from spanscope import semconv
 from spanscope.drafts import Draft
 from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
-from spanscope.scope import Scope
 
 SECOND_NS: Final = 1_000_000_000
-SCOPE_FACTS: Final = ("session_id", "user_id", "thread_id", "environment", "service", "release")
-PROMPT_FACTS: Final = ("prompt_name", "prompt_version")
+PROMPT_FACTS: Final = frozenset({"prompt_name", "prompt_version"})
+"""What holds for one run and those below it, never for the whole trace."""
 
 
 class Assembler:
@@ -168,7 +167,6 @@ class Assembler:
         self._parentage(run, trace, draft)
         if run.end_ns is not None:
             facts["end_ns"] = run.end_ns + trace.offset_ns
-        facts.update(trace.facts)
         self._tell(run, draft)
         draft.error = run.error
         try:
@@ -211,36 +209,41 @@ class Assembler:
     # --- session, user, environment … -----------------------------------------------------------------
 
     def _promote(self, run: Run) -> None:
-        """What any run of a trace knows about session and user holds for the trace."""
+        """What any run of a trace knows about session and user holds for the trace; the first word counts."""
+        if run.metadata:
+            run.known = run.handler.facts_of(run.metadata)
+        if not run.known and run.scope is None:
+            return
         facts = run.trace.resolve().facts
-        for source in (run.handler.facts_of(run.metadata), run.scope, run.handler.scope):
-            for name in SCOPE_FACTS:
-                if name not in facts and (value := _given(source, name)) is not None:
-                    facts[name] = value
+        for found in (run.known, run.scope.facts if run.scope is not None else {}):
+            for name, value in found.items():
+                if name not in PROMPT_FACTS:
+                    facts.setdefault(name, value)
 
     def _tell(self, run: Run, draft: Draft) -> None:
-        """Tags and prompt of this very run, its metadata, and what the user set on it."""
-        above = run.parent
-        scope, handler = run.scope, run.handler
-        tags: list[Any] = []
-        metadata: dict[str, Any] = {}
-        if above is None:
-            tags += handler.scope.tags
-            metadata.update(handler.scope.metadata)
+        """Whose the run is, its tags, prompt and metadata, and what the user set on it."""
+        scope, own, facts = run.scope, run.handler.scope, draft.facts
+        facts.update(own.facts)
         if scope is not None:
-            tags += scope.tags
+            facts.update(scope.facts)
+        facts.update(run.known)
+        facts.update(run.trace.resolve().facts)
+        outermost = run.parent is None
+        tags = [
+            *(own.tags if outermost else ()),
+            *(scope.tags if scope is not None else ()),
+            *(run.tags or ()),
+        ]
+        if tags:
+            facts["tags"] = tuple(dict.fromkeys([tag for tag in tags if isinstance(tag, str)]))
+        metadata = dict(own.metadata) if outermost else {}
+        if scope is not None:
             metadata.update(scope.metadata)
-        if run.tags:
-            tags += run.tags
-        draft.facts["tags"] = tuple(dict.fromkeys([tag for tag in tags if type(tag) is str]))
-        known = handler.facts_of(run.metadata)
-        for source in (known, scope, handler.scope):
-            for name in PROMPT_FACTS:
-                if name not in draft.facts and (value := _given(source, name)) is not None:
-                    draft.facts[name] = value
-        own = handler.own_metadata(run.metadata, above.metadata if above is not None else None)
-        if own or metadata:
-            draft.attributes[semconv.METADATA] = {**metadata, **own}
+        if run.metadata:
+            above = run.parent.metadata if run.parent is not None else None
+            metadata.update(run.handler.own_metadata(run.metadata, above))
+        if metadata:
+            draft.attributes[semconv.METADATA] = metadata
         if run.extra:
             draft.attributes.update(run.extra)
         if run.events:
@@ -264,12 +267,6 @@ class Assembler:
         for key, waiting in list(orphans.items()):
             if all(r.end_ns is not None and now - r.end_ns > 12 * self._linger_ns for r in waiting):
                 orphans.pop(key, None)
-
-
-def _given(source: Scope | dict[str, Any] | None, name: str) -> Any:
-    if source is None:
-        return None
-    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
 
 
 def _unload(run: Run) -> None:

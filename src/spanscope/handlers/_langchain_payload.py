@@ -20,55 +20,37 @@ _SESSION_KEYS = ("session_id", "langfuse_session_id", "conversation_id", "thread
 _USER_KEYS = ("user_id", "langfuse_user_id")
 _SCORE_KEYS = ("score", "relevance_score", "similarity", "similarity_score", "_score")
 _SOURCE_KEYS = ("source", "url", "file_path", "file_name", "title")
-_KNOWN_METADATA = frozenset(
+_FACTS: Final = {
+    "session_id": _SESSION_KEYS,
+    "user_id": _USER_KEYS,
+    "thread_id": ("thread_id",),
+    "prompt_name": ("prompt_name", "lc_hub_repo"),
+    "prompt_version": ("prompt_version", "lc_hub_commit_hash"),
+    **{name: (name,) for name in ("environment", "service", "release")},
+}
+_FACT_KEYS: Final = frozenset({"langfuse_prompt", *(key for keys in _FACTS.values() for key in keys)})
+_LANGGRAPH_KEYS = ("langgraph_node", "langgraph_step", "langgraph_checkpoint_ns", "checkpoint_ns")
+_KNOWN_METADATA: Final = frozenset(
     {
-        *_SESSION_KEYS,
-        *_USER_KEYS,
-        *(
-            "prompt_name",
-            "prompt_version",
-            "langfuse_prompt",
-            "traceparent",
-            "environment",
-            "service",
-            "release",
-        ),
-        *(
-            "langgraph_node",
-            "langgraph_step",
-            "langgraph_checkpoint_ns",
-            "langgraph_triggers",
-            "langgraph_path",
-        ),
-        *(
-            "checkpoint_ns",
-            "langgraph_request_id",
-            "lc_versions",
-            "versions",
-            "ls_integration",
-            "ls_agent_type",
-        ),
+        *(_FACT_KEYS - {"lc_hub_repo", "lc_hub_commit_hash"}),
+        *(*_LANGGRAPH_KEYS, "langgraph_triggers", "langgraph_path", "langgraph_request_id", "traceparent"),
+        *("lc_versions", "versions", "ls_integration", "ls_agent_type"),
         *("ls_provider", "ls_model_name", "ls_model_type", "ls_temperature", "ls_max_tokens", "ls_stop"),
     }
 )
+"""Keys whose values stand elsewhere in a span, or say nothing about the run."""
 
 
 def facts_of(metadata: Any) -> dict[str, Any]:
     """Session, user, prompt and place as people write them in metadata, for us or for other tools."""
-    if not isinstance(metadata, Mapping):
+    if not isinstance(metadata, Mapping) or _FACT_KEYS.isdisjoint(metadata):
         return {}
-    facts: dict[str, Any] = {
-        "session_id": _first(metadata, _SESSION_KEYS),
-        "user_id": _first(metadata, _USER_KEYS),
-        "thread_id": _first(metadata, ("thread_id",)),
-        "prompt_name": _first(metadata, ("prompt_name", "lc_hub_repo")),
-        "prompt_version": _first(metadata, ("prompt_version", "lc_hub_commit_hash")),
-        **{name: _first(metadata, (name,)) for name in ("environment", "service", "release")},
-    }
+    facts = {name: found for name, keys in _FACTS.items() if (found := _first(metadata, keys)) is not None}
     managed = metadata.get("langfuse_prompt")
     if managed is not None:
-        facts["prompt_name"] = facts["prompt_name"] or _text(getattr(managed, "name", None))
-        facts["prompt_version"] = facts["prompt_version"] or _text(getattr(managed, "version", None))
+        for name, attribute in (("prompt_name", "name"), ("prompt_version", "version")):
+            if name not in facts and (found := _text(getattr(managed, attribute, None))) is not None:
+                facts[name] = found
     return facts
 
 
