@@ -42,7 +42,7 @@ class Assembler:
         self._ended: deque[Run] = deque()
         self._provisional: dict[int, tuple[int, list[Run]]] = {}
         """Finished runs of traces whose true parent may still show up, by the trace's identity."""
-        self._cancelled: list[Run] = []
+        self._cancelled: list[tuple[Run, BaseException | None]] = []
 
     # --- what the worker calls ----------------------------------------------------------------------
 
@@ -72,8 +72,8 @@ class Assembler:
         for run in list(self.open.values()):
             if run.end_ns is not None:
                 yield from self._look_at(run)
-            elif (above := next((c for c in cancelled if run.is_below(c)), None)) is not None:
-                run.end_ns, run.error = above.end_ns, above.error
+            elif (ended := next((c for c in cancelled if run.is_below(c[0])), None)) is not None:
+                run.end_ns, run.error = ended[0].end_ns, ended[1]
                 yield from self._look_at(run)
             elif now - busy[id(run.trace.resolve())] > self._idle_ns:
                 yield from self._abandon(run)
@@ -99,9 +99,10 @@ class Assembler:
     # --- one run --------------------------------------------------------------------------------------
 
     def _look_at(self, run: Run) -> Iterator[Draft]:
+        if run.trace.into is not None:
+            # Adopted: the place of what was written of its former trace is known now.
+            yield from self._amend(run.trace)
         if run.finished:
-            # Adopted after it was written: its place, and that of all below it, is known now.
-            yield from self._amend(run)
             return
         if not run.noted:
             # Its start.  The end has a notice of its own, behind those of the children.
@@ -128,20 +129,31 @@ class Assembler:
 
     def _let_go(self, run: Run) -> None:
         self._ended.append(run)
-        trace = run.trace
-        if trace.provisional and trace.into is None:
+        self._keep_or_unload(run)
+
+    def _keep_or_unload(self, run: Run) -> None:
+        trace = run.trace.resolve()
+        if trace.provisional:
             kept = self._provisional.setdefault(id(trace), (self._recorder.now(), []))[1]
             if len(kept) < 1000:
                 kept.append(run)
                 return
         _unload(run)
 
-    def _amend(self, run: Run) -> Iterator[Draft]:
-        for moved in self._provisional.pop(id(run.trace), (0, []))[1]:
-            for draft in self._draft(moved, None):
-                draft.facts["amended"] = True
-                yield draft
-            _unload(moved)
+    def _amend(self, left: TraceRef) -> Iterator[Draft]:
+        """Write again, in the trace that `left` has become part of, what was written in `left`."""
+        home = left.resolve()
+        for name, value in left.facts.items():
+            home.facts.setdefault(name, value)
+        left.facts = {}
+        moved = self._provisional.pop(id(left), (0, []))[1]
+        for run in [*moved, *self.open.values()]:
+            if run.finished or (run.written_open and run.trace is left and not run.end_ns):
+                for draft in self._draft(run, None if run.finished else "open", again=True):
+                    draft.facts["amended"] = True
+                    yield draft
+            if run.finished:
+                self._keep_or_unload(run)
 
     def _abandon(self, run: Run) -> Iterator[Draft]:
         run.end_ns = run.last_ns
@@ -152,21 +164,23 @@ class Assembler:
             yield draft
         self._let_go(run)
 
-    def _draft(self, run: Run, status: str | None) -> Iterator[Draft]:
+    def _draft(self, run: Run, status: str | None, *, again: bool = False) -> Iterator[Draft]:
         if run.hidden:
             return
         trace = run.trace.resolve()
+        # Its own, also after a move: the start of a span tells the store what it is that moved.
+        offset_ns = run.trace.offset_ns
         draft = Draft(
             trace_id=trace.trace_id,
             span_id=run.span_id,
-            start_ns=run.start_ns + trace.offset_ns,
+            start_ns=run.start_ns + offset_ns,
             status=status or "ok",
             content=run.handler.settings.content,
         )
         facts = draft.facts
         self._parentage(run, trace, draft)
         if run.end_ns is not None:
-            facts["end_ns"] = run.end_ns + trace.offset_ns
+            facts["end_ns"] = run.end_ns + offset_ns
         self._tell(run, draft)
         draft.error = run.error
         try:
@@ -176,13 +190,13 @@ class Assembler:
             draft.attributes[semconv.EXTRACT_ERRORS] = ["translate"]
         if status is not None:
             draft.status = status
-        if draft.status == "cancelled" and not run.written_open:
-            self._cancelled.append(run)
+        if draft.status == "cancelled":
+            self._cancelled.append((run, run.error))
         if draft.events:
-            draft.events = [{**e, "time_ns": e["time_ns"] + trace.offset_ns} for e in draft.events]
+            draft.events = [{**e, "time_ns": e["time_ns"] + offset_ns} for e in draft.events]
         if run.inner_call and facts.get("kind") == "llm":
             facts["usage_in_children"] = True
-        if status is None:
+        if status is None and not again:
             self._recorder.health.counters["spans_recorded"] += 1
         yield draft
 

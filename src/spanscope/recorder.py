@@ -12,8 +12,9 @@ import secrets
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final
 
 from spanscope.drafts import Draft
@@ -77,6 +78,8 @@ class Run:
     named_parent: int | None = None
     """The id of a parent that has not been seen."""
     kind: str | None = None
+    known: Mapping[str, Any] = MappingProxyType({})
+    """Session, user, prompt … as its metadata says, read by the worker."""
     own_span_id: str | None = None
     hidden = late = reused = interrupted = resumed = False
     noted = finished = written_open = inner_call = False

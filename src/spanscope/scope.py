@@ -16,6 +16,10 @@ from typing import Any, Final
 
 from spanscope.exceptions import ConfigError
 
+_FACTS: Final = (
+    *("session_id", "user_id", "environment", "service", "release"),
+    *("prompt_name", "prompt_version"),
+)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
@@ -34,6 +38,11 @@ class Scope:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str | None = None
     trace_id: str | None = None
+    facts: dict[str, str] = field(init=False)
+    """Those of the first seven that were given, by name."""
+
+    def __post_init__(self) -> None:
+        self.facts = {name: value for name in _FACTS if (value := getattr(self, name)) is not None}
 
 
 _current: ContextVar[Scope | None] = ContextVar("spanscope_scope", default=None)
@@ -56,7 +65,7 @@ def context(
 ) -> Iterator[Scope]:
     """Say for all runs inside the block whose they are; an inner block adds to the outer one.
 
-    `traceparent` is a W3C header from the caller's request: the first trace in the block continues it.
+    `traceparent` is a W3C header from the caller's request: traces begun in the block continue it.
     Yields a `Scope` whose `trace_id` is, afterwards, that of the last trace begun inside.
 
     Raises `ConfigError` when `traceparent` is no W3C traceparent.

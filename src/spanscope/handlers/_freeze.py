@@ -1,10 +1,12 @@
 """Hold on to what a value is now, in microseconds and without copying its text.
 
 Strings are immutable, so a reference is enough; of anything that the application may still change, a
-bounded copy of its structure is taken.  Runs on the caller's thread, so it calls nothing of the
-value's own but dict and list iteration.
+bounded copy of its structure is taken.  Runs on the caller's thread, so it calls little of the
+value's own, and survives when that raises.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +14,7 @@ MAX_ITEMS: Final = 200
 _MAX_DEPTH: Final = 4
 _MAX_KEYS: Final = 50
 _SIZED: Final = frozenset({str, list, tuple, dict, set, frozenset, bytes})
+_LISTS: Final = (list, tuple)
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -23,30 +26,47 @@ class FrozenMessage(NamedTuple):
 
 
 def freeze(value: Any, depth: int = 0) -> Any:
-    """The value's structure, bounded in depth and width; foreign objects become `<ClassName>`."""
+    """The value's structure, bounded in depth and width; foreign objects become `<ClassName>`.
+
+    Asks classes, never objects: an attribute of the application's may run code, or raise.
+    """
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return str.__str__(value)
     if depth >= _MAX_DEPTH:
         return f"<{kind.__name__}>"
-    if isinstance(value, dict):
-        return {str(k): freeze(v, depth + 1) for k, v in islice(value.items(), MAX_ITEMS)}
-    if isinstance(value, list | tuple):
+    if issubclass(kind, dict):
+        return {str(k): freeze(v, depth + 1) for k, v in islice(dict.items(value), MAX_ITEMS)}
+    if issubclass(kind, _LISTS):
         return [freeze(item, depth + 1) for item in value[-MAX_ITEMS:]]
-    if is_message(value):
-        return freeze_message(value)
-    if (page := getattr(value, "page_content", None)) is not None and isinstance(page, str):
-        return page
-    if isinstance(messages := getattr(value, "messages", None), list):
-        return freeze(messages, depth + 1)  # a prompt value
+    match _role(kind):
+        case "message":
+            return freeze_message(value)
+        case "document":
+            return value.page_content
+        case "prompt":
+            return freeze(getattr(value, "messages", None) or getattr(value, "text", None), depth + 1)
     return f"<{kind.__name__}>"
 
 
+def _find_role(kind: type) -> str | None:
+    """Which of LangChain's classes this is one of, by name: LangChain may not be installed."""
+    names = {base.__name__ for base in kind.__mro__ if base.__module__.startswith("langchain_core")}
+    if "BaseMessage" in names:
+        return "message"
+    if "Document" in names:
+        return "document"
+    return "prompt" if "PromptValue" in names else None
+
+
+_role: Callable[[type], str | None] = lru_cache(maxsize=1024)(_find_role)
+
+
 def is_message(value: Any) -> bool:
-    """Whether this looks like a LangChain message, by what it offers."""
-    return hasattr(value, "content") and hasattr(value, "response_metadata")
+    """Whether this is a LangChain message."""
+    return _role(type(value)) == "message"
 
 
 def freeze_message(message: Any) -> FrozenMessage:
@@ -64,4 +84,4 @@ def shape(value: Any) -> Any:
         return {key: len(v) if type(v) in _SIZED else type(v).__name__ for key, v in value.items()}
     if kind in _SIZED:
         return len(value)
-    return len(value) if isinstance(value, str) else kind.__name__
+    return len(value) if issubclass(kind, str) else kind.__name__

@@ -25,6 +25,7 @@ from spanscope.handlers._freeze import freeze, freeze_message, is_message, shape
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
 from spanscope.handlers._source import Source, source_from
+from spanscope.health import contained
 from spanscope.recorder import Run, Translate
 
 _child_config = var_child_runnable_config.get
@@ -41,8 +42,12 @@ else:
 
 
 def _contained(hook: Hook) -> Hook:
-    """The boundary of a hook: a fault of ours is counted and the application goes on."""
+    """The boundary of a hook: a fault of ours is counted and the application goes on.
+
+    An end whose payload could not be read is still an end, else its run would stay open for ever.
+    """
     stage = f"hook.{hook.__name__}"
+    ends = hook.__name__.endswith(("_end", "_error"))
 
     @functools.wraps(hook)
     def guarded(self: "ObsHandler", *args: Any, **kwargs: Any) -> None:
@@ -50,6 +55,9 @@ def _contained(hook: Hook) -> Hook:
             hook(self, *args, **kwargs)
         except Exception as fault:  # noqa: BLE001  the named boundary
             self.runtime.health.fault(stage, fault)
+            if ends:
+                with contained(stage, self.runtime.health):
+                    self._end_unread(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
 
@@ -252,7 +260,7 @@ class ObsHandler(_Base, Source):
     def on_llm_new_token(
         self,
         token: Any = "",
-        *,
+        *_: Any,
         chunk: Any = None,
         run_id: Any = None,
         parent_run_id: Any = None,
@@ -324,6 +332,11 @@ class ObsHandler(_Base, Source):
         if run is not None:
             run.resumed = True
             self.recorder.event(run, "resume", {"checkpoint_id": str(event.checkpoint_id)})
+
+    def _end_unread(self, payload: Any = None, *, run_id: Any = None, **kwargs: Any) -> None:
+        run = self.recorder.runs.get(getattr(run_id, "int", -1))
+        if run is not None and run.end_ns is None:
+            self.recorder.end(run_id, error=payload if isinstance(payload, BaseException) else None)
 
     def _note(self, run_id: Any, name: str, **facts: Any) -> None:
         run = self.recorder.open_run(run_id)

@@ -44,7 +44,8 @@ class Writer:
 
     def write(self, spans: Sequence[Span]) -> None:
         """Write the batch, or raise SQLAlchemy's error and leave the store as it was."""
-        latest = _latest(spans).values()
+        by_id = _latest(spans)
+        latest = by_id.values()
         rows = [span_row(span) for span in latest]
         contents = self._unseen(latest)
         content_rows = [
@@ -52,7 +53,8 @@ class Writer:
             # In one order everywhere: two writers of the same messages must not lock each other out.
             for _, content in sorted(contents.items())
         ]
-        moved = [span for span in latest if span.amended]
+        # One that was moved while it was open may have ended in the same batch.
+        moved = [by_id[span_id] for span_id in {span.span_id for span in spans if span.amended}]
         try:
             self._commit(rows, content_rows, moved)
         except _UNSTORABLE:
