@@ -148,7 +148,7 @@ class Assembler:
         left.facts = {}
         moved = self._provisional.pop(id(left), (0, []))[1]
         for run in [*moved, *self.open.values()]:
-            if run.finished or (run.written_open and run.trace is left and not run.end_ns):
+            if run.finished or (run.written_open and run.trace.went_through(left)):
                 for draft in self._draft(run, None if run.finished else "open", again=True):
                     draft.facts["amended"] = True
                     yield draft

@@ -47,6 +47,13 @@ class TraceRef:
             ref = ref.into
         return ref
 
+    def went_through(self, other: "TraceRef") -> bool:
+        """Whether `other` is this trace or one that it became on its way."""
+        ref: TraceRef | None = self
+        while ref is not None and ref is not other:
+            ref = ref.into
+        return ref is other
+
 
 class Run:
     """One run as the application's threads know it; the worker reads it.  All times are monotonic.
