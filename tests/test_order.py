@@ -78,8 +78,6 @@ def in_order(calls: list[Call]) -> list[Call]:
 quick = settings(
     max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-    max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
 
 
 @quick
