@@ -38,7 +38,8 @@ def freeze(value: Any, depth: int = 0) -> Any:
     if depth >= _MAX_DEPTH:
         return f"<{kind.__name__}>"
     if issubclass(kind, dict):
-        return {str(k): freeze(v, depth + 1) for k, v in islice(dict.items(value), MAX_ITEMS)}
+        items = islice(dict.items(value), MAX_ITEMS)
+        return {k if type(k) is str else _key(k): freeze(v, depth + 1) for k, v in items}
     if issubclass(kind, _LISTS):
         return [freeze(item, depth + 1) for item in value[-MAX_ITEMS:]]
     match _role(kind):
@@ -49,6 +50,10 @@ def freeze(value: Any, depth: int = 0) -> Any:
         case "prompt":
             return freeze(getattr(value, "messages", None) or getattr(value, "text", None), depth + 1)
     return f"<{kind.__name__}>"
+
+
+def _key(key: Any) -> str:
+    return str(key) if type(key) in _PLAIN else f"<{type(key).__name__}>"
 
 
 def _find_role(kind: type) -> str | None:
@@ -81,7 +86,10 @@ def shape(value: Any) -> Any:
     """
     kind = type(value)
     if kind is dict and len(value) <= _MAX_KEYS:
-        return {key: len(v) if type(v) in _SIZED else type(v).__name__ for key, v in value.items()}
+        return {
+            k if type(k) is str else _key(k): len(v) if type(v) in _SIZED else type(v).__name__
+            for k, v in value.items()
+        }
     if kind in _SIZED:
         return len(value)
     return len(value) if issubclass(kind, str) else kind.__name__

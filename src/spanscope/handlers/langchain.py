@@ -108,6 +108,9 @@ class ObsHandler(_Base, Source):
             metadata=metadata,
         )
         Source.__init__(self, settings, scope)
+        # Looked up once, for the hook of every token.
+        self._runs = self.recorder.runs
+        self._now = self.recorder.now
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""
@@ -268,9 +271,9 @@ class ObsHandler(_Base, Source):
     ) -> None:
         # Called for every token, so it has its own boundary and does nothing that can wait.
         try:
-            run = self.recorder.runs[run_id.int]
+            run = self._runs[run_id.int]
             run.chunks += 1
-            run.last_ns = self.recorder.now()
+            run.last_ns = self._now()
             if run.first_token_ns is None and (token or _says_something(chunk)):
                 run.first_token_ns = run.last_ns
         except KeyError:
