@@ -619,6 +619,13 @@ def test_after_a_loss_the_next_run_is_stored_again(make, tmp_path: Path):
     assert len(sink) == 1
 
 
+def test_a_handler_that_was_shut_down_does_not_make_the_flush_of_all_others_fail(make, tmp_path: Path):
+    make(store=tmp_path / "spans.db").runtime.shutdown()
+    upper(make(store=False, backends=[MemoryBackend()]))
+
+    assert spanscope.flush() is True
+
+
 def test_a_fault_in_a_hook_leaves_the_result_of_the_chain_unchanged(make, monkeypatch):
     """A fault in a tracer took applications down (traceloop/openllmetry#3255)."""
     handler = make(store=False, backends=[MemoryBackend()])

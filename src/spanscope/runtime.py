@@ -55,7 +55,8 @@ def flush(timeout: float = 5.0) -> bool:
     True only when each backend has acknowledged within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    answers = [runtime.flush(max(0.0, deadline - time.monotonic())) for runtime in runtimes()]
+    living = [runtime for runtime in runtimes() if not runtime.closed]
+    answers = [runtime.flush(max(0.0, deadline - time.monotonic())) for runtime in living]
     return all(answers)
 
 
