@@ -250,6 +250,7 @@ def test_a_chain_gives_the_same_with_an_odd_input_and_output(make, tmp_path: Pat
 
     assert same.invoke(value, config={"callbacks": [handler]}) is value
     assert handler.flush()
+    assert handler.runtime.health.snapshot()["faults"] == {}
     with open_store(tmp_path / "spans.db") as store:
         assert store.latest().status == "ok"
 

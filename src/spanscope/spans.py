@@ -75,7 +75,8 @@ class Span:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     usage_source: str | None = None
-    """`provider`, `cache` (a cached answer: nothing was bought) or `missing`."""
+    """`provider`, `partial` (what was last seen of a stream that did not end well), `cache` (a cached
+    answer: nothing was bought) or `missing`."""
     cost_usd: Decimal | None = None
     cost_source: str | None = None
     finish_reason: FinishReason | None = None

@@ -191,6 +191,8 @@ def llm(run: Run, draft: Draft) -> None:
             draft.facts.update(read(call))
         except Exception:  # noqa: BLE001  this fact is lost and named, the others stay
             failed.append(read.__name__)
+    if draft.status != "ok" and draft.facts.get("usage_source") == "provider":
+        draft.facts["usage_source"] = "partial"
     for part in (_asked, _answered, _timing, _offered, _why_no_usage):
         try:
             part(run, draft, call)

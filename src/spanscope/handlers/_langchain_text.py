@@ -48,7 +48,18 @@ def message_of(frozen: FrozenMessage) -> Message:
 
 
 def messages_in(values: Iterable[Any]) -> list[Message]:
-    return [message_of(value) for value in values if isinstance(value, FrozenMessage)]
+    """The messages of a list, in each of the forms that LangChain takes them in."""
+    return [said for value in values if (said := _said(value)) is not None]
+
+
+def _said(value: Any) -> Message | None:
+    match value:
+        case FrozenMessage():
+            return message_of(value)
+        case [str(role), str(text)] | {"role": str(role), "content": str(text)}:
+            return Message(role, text)
+        case _:
+            return None
 
 
 def input_text(frozen: Any) -> Message | None:
