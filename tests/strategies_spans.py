@@ -58,7 +58,7 @@ def make_llm(**overrides: Any) -> Span:
 
 def make_content(text: str | None, *, role: str = "human", chars: int | None = None) -> Content:
     """A content whose id depends on role and text alone."""
-    content_id = hashlib.blake2b(f"{role}\0{text}".encode(), digest_size=16).hexdigest()
+    content_id = hashlib.blake2b(f"{role}\0{text!r}".encode(), digest_size=16).hexdigest()
     return Content(
         content_id=content_id, role=role, chars=len(text or "") if chars is None else chars, text=text
     )

@@ -640,3 +640,63 @@ def test_a_fault_in_a_hook_leaves_the_result_of_the_chain_unchanged(make, monkey
     chain = ChatPromptTemplate.from_template("{q}") | ScriptedChatModel(replies=["fine"])
     assert chain.invoke({"q": "?"}, config={"callbacks": [handler]}).text == "fine"
     assert handler.runtime.health.faults["hook.on_chain_start"] > 0
+
+
+# --- a fault stays where it happened ----------------------------------------------------------------------
+
+
+class Poisoned:
+    @property
+    def name(self) -> str:
+        raise RuntimeError("no name")
+
+
+def test_a_run_whose_metadata_cannot_be_read_takes_no_other_along(make, tmp_path: Path):
+    sink = MemoryBackend()
+    handler = make(store=tmp_path / "spans.db", backends=[sink])
+    same = RunnableLambda(lambda x: x)
+    for metadata in ({}, {"langfuse_prompt": Poisoned()}, {}):
+        same.invoke("hello", config={"callbacks": [handler], "metadata": metadata})
+
+    assert handler.flush()
+    assert len(sink.spans) == 3
+    assert handler.runtime.health.faults["assemble"] > 0
+
+
+def test_a_backend_that_raises_a_cancellation_does_not_end_the_worker(make, tmp_path: Path):
+    class Cancelling(MemoryBackend):
+        def export(self, spans: Any) -> None:
+            raise asyncio.CancelledError
+
+    handler = make(store=tmp_path / "spans.db", backends=[Cancelling()])
+    same = RunnableLambda(lambda x: x)
+    same.invoke("hello", config={"callbacks": [handler]})
+    assert not handler.flush()
+
+    same.invoke("again", config={"callbacks": [handler]})
+    handler.flush()
+    with open_store(tmp_path / "spans.db") as store:
+        assert store.counts()["traces"] == 2
+
+
+def test_a_dropped_span_holds_nothing_and_its_child_hangs_on_the_nearest_ancestor_kept(make, tmp_path: Path):
+    handler = make(store=tmp_path / "spans.db")
+    recorder = handler.recorder
+    outer, dropped, inner = (uuid.uuid4() for _ in range(3))
+    recorder._wake = lambda: None  # the queue stays as it is until the flush
+    handler.on_chain_start(None, {}, run_id=outer, name="outer")
+    limit, recorder._max_queue = recorder._max_queue, len(recorder.queue)
+    handler.on_chain_start(None, {}, run_id=dropped, parent_run_id=outer, name="dropped")
+    recorder._max_queue = limit
+    handler.on_chain_start(None, {}, run_id=inner, parent_run_id=dropped, name="inner")
+    for run_id in (inner, dropped, outer):
+        handler.on_chain_end({}, run_id=run_id)
+
+    assert handler.flush()
+    assert dropped.int not in recorder.runs
+    with open_store(tmp_path / "spans.db") as store:
+        trace = store.latest()
+    assert [(span.name, trace.parent(span) and trace.parent(span).name) for span in trace.spans] == [
+        ("outer", None),
+        ("inner", "outer"),
+    ]

@@ -118,7 +118,10 @@ class Assembler:
     def _note(self, run: Run) -> None:
         run.noted = True
         self.open[id(run)] = run
-        self._promote(run)
+        try:
+            self._promote(run)
+        except Exception as fault:  # noqa: BLE001  the boundary of a span: the trace goes on without these facts
+            self._recorder.health.fault("assemble", fault)
         above = run.parent
         if above is not None and run.handler.is_step(run):
             above.kind = above.kind or "graph"
@@ -181,13 +184,13 @@ class Assembler:
         self._parentage(run, trace, draft)
         if run.end_ns is not None:
             facts["end_ns"] = run.end_ns + offset_ns
-        self._tell(run, draft)
         draft.error = run.error
-        try:
-            run.translate(run, draft)
-        except Exception as fault:  # noqa: BLE001  the boundary of `translate`: the span goes on without these facts
-            self._recorder.health.fault("translate", fault)
-            draft.attributes[semconv.EXTRACT_ERRORS] = ["translate"]
+        for stage, part in (("assemble", self._tell), ("translate", run.translate)):
+            try:
+                part(run, draft)
+            except Exception as fault:  # noqa: BLE001  the boundary of a span: it goes on without these facts
+                self._recorder.health.fault(stage, fault)
+                draft.attributes[semconv.EXTRACT_ERRORS] = [stage]
         if status is not None:
             draft.status = status
         if draft.status == "cancelled":
@@ -246,10 +249,10 @@ class Assembler:
         tags = [
             *(own.tags if outermost else ()),
             *(scope.tags if scope is not None else ()),
-            *(run.tags or ()),
+            *(run.handler.own_tags(run.tags) if run.tags else ()),
         ]
         if tags:
-            facts["tags"] = tuple(dict.fromkeys([tag for tag in tags if isinstance(tag, str)]))
+            facts["tags"] = tuple(dict.fromkeys(tags))
         metadata = dict(own.metadata) if outermost else {}
         if scope is not None:
             metadata.update(scope.metadata)

@@ -27,10 +27,16 @@ class StoreError(SpanscopeError):
 
 
 class TraceNotFound(SpanscopeError, LookupError):
-    """No trace has this id; `nearest` are the ids that look most like it."""
+    """No trace has this id, or several begin with it; `nearest` are the ids that look most like it."""
 
-    def __init__(self, trace_id: str, *, where: str, nearest: Iterable[str] = ()) -> None:
+    def __init__(
+        self, trace_id: str, *, where: str, nearest: Iterable[str] = (), ambiguous: bool = False
+    ) -> None:
         self.trace_id = trace_id
         self.nearest = tuple(nearest)
-        hint = f"; the nearest are {', '.join(self.nearest)}" if self.nearest else "; it holds no traces yet"
-        super().__init__(f"no trace {trace_id!r} in {where}{hint}")
+        ids = ", ".join(self.nearest)
+        if ambiguous:
+            super().__init__(f"{trace_id!r} begins several traces in {where}: {ids}; write more of it")
+            return
+        hint = f"the nearest are {ids}" if ids else "it holds no traces yet"
+        super().__init__(f"no trace {trace_id!r} in {where}; {hint} (a trace is there after handler.flush())")

@@ -49,7 +49,10 @@ class Health:
             return
         self._last_said[topic] = now
         total = self.faults.get(topic) or self.counters.get(topic) or 1
-        logger.error("%s [%d so far, see `spanscope doctor`]", message, total)
+        try:
+            logger.error("%s [%d so far, see `spanscope doctor`]", message, total)
+        except Exception:  # noqa: BLE001  a log handler of the application's; its fault must not become ours
+            self.counters["log_lines_failed"] += 1
 
     def warn(self, message: str) -> None:
         """Log a mistake in the set-up that costs nothing but should be mended."""
@@ -65,7 +68,9 @@ def contained(stage: str, health: Health) -> Iterator[None]:
     """Keep a fault of ours away from the application: log it, count it, go on."""
     try:
         yield
-    except Exception as fault:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as fault:  # a CancelledError out of a backend as well: nobody cancels us
         health.fault(stage, fault)
         if health.strict:
             raise
@@ -75,9 +80,13 @@ def save(path: Path, health: Health, *, facts: Mapping[str, Any]) -> None:
     """Write the counters where `doctor` finds them; replaced in one step, mode 0600."""
     record = {"saved_at": time.time(), "pid": os.getpid(), **facts, **health.snapshot()}
     partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(record, indent=2))
-    partial.replace(path)
+    try:
+        partial.touch(mode=0o600)
+        partial.write_text(json.dumps(record, indent=2))
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def load(path: Path) -> dict[str, Any] | None:

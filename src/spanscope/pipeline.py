@@ -7,7 +7,7 @@ Fed by `runtime`'s worker; feeds `backends`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from spanscope.drafts import Draft
@@ -30,13 +30,21 @@ class Pipeline:
     def send(self, drafts: Iterable[Draft]) -> int:
         """Seal and export; gives the number of spans."""
         source, sent = iter(drafts), 0
-        while batch := [self._seal(draft) for draft in islice(source, BATCH)]:
+        while batch := self._take(source):
             sent += len(batch)
             once = [span for span in batch if span.status != "open" and not span.amended]
             for backend in self._backends:
                 whole = getattr(backend, "accepts_updates", False)
                 self._export(backend, batch if whole else once)
         return sent
+
+    def _take(self, source: Iterator[Draft]) -> list[Span]:
+        """The next batch, sealed.  A source that fails ends the batch, and takes nothing else along."""
+        batch: list[Span] = []
+        with contained("assemble", self._health):
+            for draft in islice(source, BATCH):
+                batch.append(self._seal(draft))
+        return batch
 
     def _export(self, backend: Backend, spans: Sequence[Span]) -> None:
         if not spans:

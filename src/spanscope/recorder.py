@@ -89,7 +89,7 @@ class Run:
     """Session, user, prompt … as its metadata says, read by the worker."""
     own_span_id: str | None = None
     hidden = late = reused = interrupted = resumed = False
-    noted = finished = written_open = inner_call = False
+    noted = finished = written_open = inner_call = dropped = False
 
     def __init__(self, key: int, start_ns: int, handler: Any, translate: Translate) -> None:
         self.key = key
@@ -189,9 +189,13 @@ class Recorder:
         if len(queue) < self._max_queue:
             queue.append(run)
         else:
-            run.hidden = run.noted = True
+            # Without payload and notice; only its place is kept, for the children to find their ancestor.
+            run.hidden = run.noted = run.dropped = True
+            if len(runs) > 2 * self._max_queue:
+                del runs[key]
             self.health.count("spans_dropped")
             self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
+            return None
         return run
 
     def end(self, run_id: Any, output: Any = None, error: BaseException | None = None) -> Run | None:
@@ -202,6 +206,9 @@ class Recorder:
             return None
         if run.end_ns is not None:
             self.health.count("duplicate_events")
+            return None
+        if run.dropped:
+            self.runs.pop(run.key, None)
             return None
         run.output = output
         run.error = error
@@ -220,7 +227,7 @@ class Recorder:
     def event(self, run: Run, name: str, facts: dict[str, Any]) -> None:
         """Something that happened at one instant of a run."""
         run.last_ns = self.now()
-        happened = {"name": name, "time_ns": run.last_ns, **facts}
+        happened = {**facts, "name": name, "time_ns": run.last_ns}
         if run.events is None:
             run.events = [happened]
         elif len(run.events) < 200:
@@ -256,7 +263,8 @@ class Recorder:
         if parent_run_id is not None:
             run.named_parent = parent_run_id.int
             run.trace.provisional = True
-            self.orphans.setdefault(parent_run_id.int, []).append(run)
+            if len(self.orphans) < self._max_queue:
+                self.orphans.setdefault(parent_run_id.int, []).append(run)
 
     def _innermost(self, ambient: Any, block: Run | None) -> Run | None:
         """What is open in this context and was started last: a framework's run or a block of ours."""
@@ -304,7 +312,10 @@ def _active_opentelemetry_span() -> tuple[str, str] | None:
     api = sys.modules.get("opentelemetry.trace")
     if api is None:
         return None
-    found = api.get_current_span().get_span_context()
+    current = getattr(api, "get_current_span", None)  # absent while another thread imports the module
+    if current is None:
+        return None
+    found = current().get_span_context()
     if not found.is_valid:
         return None
     return format(found.trace_id, "032x"), format(found.span_id, "016x")

@@ -32,7 +32,7 @@ SAVE_HEALTH_S: Final = 10.0
 _NOTICES_A_TURN: Final = 20_000
 
 _runtimes: dict[tuple[Any, ...], "Runtime"] = {}
-_making: Final = threading.Lock()
+_making = threading.Lock()
 
 
 def runtime_for(settings: Settings) -> "Runtime":
@@ -131,8 +131,8 @@ class Runtime:
             self.pipeline.send(self.assembler.sweep())
             self.pipeline.send(self.assembler.close())
             done = self.pipeline.flush(timeout_s)
-            self._save_health()
-            self.pipeline.shutdown()
+        self._save_health()
+        self.pipeline.shutdown()
         return done
 
     def after_fork_in_child(self) -> None:
@@ -177,6 +177,8 @@ _living: Final["weakref.WeakSet[Runtime]"] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    global _making  # noqa: PLW0603  another thread of the parent may have held it
+    _making = threading.Lock()
     for runtime in list(_living):
         runtime.after_fork_in_child()
 

@@ -68,10 +68,11 @@ def context(
     `traceparent` is a W3C header from the caller's request: traces begun in the block continue it.
     Yields a `Scope` whose `trace_id` is, afterwards, that of the last trace begun inside.
 
-    Raises `ConfigError` when `traceparent` is no W3C traceparent.
+    Raises `ConfigError` when `traceparent` is no W3C traceparent, or tags and metadata are malformed.
     """
     if traceparent is not None and parse_traceparent(traceparent) is None:
         raise ConfigError(f"not a W3C traceparent: {traceparent!r}; it looks like 00-<32 hex>-<16 hex>-01")
+    check_labels(tags, metadata)
     outer = _current.get() or Scope()
     inner = Scope(
         session_id=session_id or outer.session_id,
@@ -94,6 +95,14 @@ def context(
             _current.reset(token)
         except ValueError:
             _current.set(None)
+
+
+def check_labels(tags: object, metadata: object) -> None:
+    """Raise `ConfigError` for tags that are one string, and for metadata that is no mapping."""
+    if isinstance(tags, str):
+        raise ConfigError(f"tags={tags!r} is one string: give a list, tags=[{tags!r}]")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise ConfigError(f"metadata is a mapping of names to values, not {type(metadata).__name__}")
 
 
 def parse_traceparent(header: str) -> tuple[str, str] | None:

@@ -51,14 +51,14 @@ class Worker:
 
     def wake(self) -> None:
         """Called where a trace begins: cheap when the thread is already awake."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._start()
         if not self._wake.is_set():
             self._wake.set()
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="spanscope", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -84,8 +84,10 @@ class Worker:
             busy = [client.serve() for client in list(self.clients)]
             while self._tickets:
                 ticket = self._tickets.pop(0)
-                ticket.acknowledged = ticket.client.flush_now(ticket.timeout_s)
-                ticket.done.set()
+                try:
+                    ticket.acknowledged = ticket.client.flush_now(ticket.timeout_s)
+                finally:
+                    ticket.done.set()
             if any(busy):
                 self._wake.set()
 

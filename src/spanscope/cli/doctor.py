@@ -109,6 +109,8 @@ def _examine_store(store: str | None, found: Examination) -> None:
 
 def _examine_file(path: Path, found: Examination) -> None:
     facts = path.stat()
+    if not path.is_file():
+        return  # said by whoever opens it
     beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
     found.store["size_bytes"] = facts.st_size + sum(one.stat().st_size for one in beside if one.exists())
     found.store["mode"] = f"{stat.S_IMODE(facts.st_mode):04o}"

@@ -4,11 +4,10 @@ Used by the commands; knows the store's summaries and rich, nothing else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -30,9 +29,8 @@ STATUS_STYLES = {
     "open": "blue",
     "abandoned": "red",
 }
-SHORTEST_ID = 8
 LINE_ID = 16
-"""Digits of an id that stands alone: ids begin with the time, so it takes some to tell neighbours apart."""
+"""Digits of an id that are shown: ids begin with the time, so it takes some to tell neighbours apart."""
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNKNOWN = Text("-", style="dim")
@@ -45,9 +43,8 @@ def list_table(summaries: Sequence["TraceSummary"]) -> Table:
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for title in ("took", "tokens", "cost", "calls"):
         table.add_column(title, justify="right", no_wrap=True)
-    length = shortest_unique([summary.trace_id for summary in summaries])
     for summary in summaries:
-        table.add_row(*_cells(summary, length))
+        table.add_row(*_cells(summary, LINE_ID))
     return table
 
 
@@ -94,16 +91,6 @@ def _cells(summary: "TraceSummary", id_length: int) -> list[Text]:
 def _known(value: Any, worded: Callable[[Any], str]) -> Text:
     """The value as text; a dash where it is not known, for 0 would be a claim."""
     return _UNKNOWN if value is None else Text(worded(value))
-
-
-def shortest_unique(ids: Iterable[str]) -> int:
-    """How many digits tell these ids apart, so that any of them can be typed back."""
-    ordered = sorted(set(ids))
-    differ = (
-        next(place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b)
-        for pair in pairwise(ordered)
-    )
-    return max((SHORTEST_ID, *(place + 1 for place in differ)))
 
 
 def duration(ms: float) -> str:

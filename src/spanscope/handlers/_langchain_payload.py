@@ -16,6 +16,7 @@ from spanscope.handlers._langgraph import handoff_target, interrupt_values, stat
 from spanscope.recorder import Run
 
 FRAMEWORK: Final = "langchain"
+RETRY_TAG: Final = "retry:attempt:"
 _SESSION_KEYS = ("session_id", "langfuse_session_id", "conversation_id", "thread_id")
 _USER_KEYS = ("user_id", "langfuse_user_id")
 _SCORE_KEYS = ("score", "relevance_score", "similarity", "similarity_score", "_score")
@@ -79,6 +80,14 @@ def own_metadata(metadata: Any, above: Any) -> dict[str, Any]:
     }
 
 
+_INTERNAL_TAGS = ("seq:step:", "graph:step:", "map:key:", "condition:", "branch:", RETRY_TAG, "langsmith:")
+
+
+def own_tags(tags: Any) -> list[str]:
+    """The user's own tags, without those by which LangChain numbers its steps."""
+    return [tag for tag in tags or () if isinstance(tag, str) and not tag.startswith(_INTERNAL_TAGS)]
+
+
 # --- all kinds -----------------------------------------------------------------------------------------
 
 
@@ -93,6 +102,9 @@ def _common(run: Run, draft: Draft, kind: str, name: str | None) -> None:
         attributes[semconv.GRAPH_STEP] = metadata.get("langgraph_step")
         if (namespace := metadata.get("langgraph_checkpoint_ns")) is not None:
             attributes[semconv.CHECKPOINT_NS] = namespace
+    for tag in run.tags or ():
+        if isinstance(tag, str) and tag.startswith(RETRY_TAG):
+            attributes[semconv.ATTEMPT] = int(tag.removeprefix(RETRY_TAG))
     draft.status = status_of(run.error, is_root=run.parent is None)
     if run.error is not None:
         _failure(run.error, draft)

@@ -7,12 +7,13 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from os import environ
 from typing import Any
 
 from spanscope.config import Settings, StoreSetting, settings_from
 from spanscope.recorder import Recorder, Run
 from spanscope.runtime import Runtime, runtime_for
-from spanscope.scope import Scope
+from spanscope.scope import Scope, check_labels
 
 
 class Source:
@@ -52,6 +53,10 @@ class Source:
         """What of a run's metadata is worth keeping and is not its parent's."""
         return {}
 
+    def own_tags(self, tags: Any) -> list[str]:
+        """What of a run's tags the user has set."""
+        return [tag for tag in tags or () if isinstance(tag, str)]
+
     def is_step(self, run: Run) -> bool:
         """Whether the run is a node of the graph above it."""
         return False
@@ -76,12 +81,7 @@ def source_from(
     metadata: Mapping[str, Any] | None = None,
 ) -> tuple[Settings, Scope]:
     """Settings and scope from a constructor's arguments and the environment.  Raises `ConfigError`."""
-    from os import environ
-
-    from spanscope.exceptions import ConfigError
-
-    if isinstance(tags, str):
-        raise ConfigError(f"tags={tags!r} is one string: give a list, tags=[{tags!r}]")
+    check_labels(tags, metadata)
     scope = Scope(
         session_id=session_id,
         user_id=user_id,

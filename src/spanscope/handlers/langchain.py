@@ -130,6 +130,9 @@ class ObsHandler(_Base, Source):
     def own_metadata(self, metadata: Any, above: Any) -> dict[str, Any]:
         return payload.own_metadata(metadata, above)
 
+    def own_tags(self, tags: Any) -> list[str]:
+        return payload.own_tags(tags)
+
     def is_step(self, run: Run) -> bool:
         return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
 

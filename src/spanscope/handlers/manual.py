@@ -57,17 +57,28 @@ class SpanHandle:
         if self._run is not None:
             if self._run.extra is None:
                 self._run.extra = {}
-            self._run.extra[key] = freeze(value)
+            self._run.extra[key] = self._frozen(value)
 
     def add_event(self, name: str, **facts: Any) -> None:
         """Note something that happened now."""
         if self._run is not None and self._runtime is not None:
-            self._runtime.recorder.event(self._run, name, {key: freeze(fact) for key, fact in facts.items()})
+            self._runtime.recorder.event(
+                self._run, name, {key: self._frozen(fact) for key, fact in facts.items()}
+            )
 
     def set_output(self, value: Any) -> None:
         """What the step gave, kept by the content policy."""
         if self._run is not None:
-            self._run.output = freeze(value)
+            self._run.output = self._frozen(value)
+
+    def _frozen(self, value: Any) -> Any:
+        """A value of the application's may be changed by another thread meanwhile: the block goes on."""
+        try:
+            return freeze(value)
+        except Exception as fault:  # noqa: BLE001  the boundary of a block
+            if self._runtime is not None:
+                self._runtime.health.fault("span", fault)
+            return f"<{type(value).__name__}>"
 
 
 @contextmanager
@@ -184,7 +195,8 @@ def _around() -> tuple[Run | None, Runtime | None]:
 def _ambient_run_id() -> Any:
     """The run that LangChain says we are in, if LangChain is in use at all."""
     module = sys.modules.get("langchain_core.runnables.config")
-    config = module.var_child_runnable_config.get() if module is not None else None
+    variable = getattr(module, "var_child_runnable_config", None)  # absent while it is being imported
+    config = variable.get() if variable is not None else None
     return getattr(config.get("callbacks"), "parent_run_id", None) if config else None
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from spanscope import semconv
-from spanscope.exceptions import TraceNotFound
+from spanscope.exceptions import StoreError, TraceNotFound
 from spanscope.spans import Content, Span
 from spanscope.store import filters, migrations
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, speaking
@@ -197,6 +197,8 @@ class Store:
             return None if trace_id is None else _trace(connection, trace_id)
 
     def _whole_id(self, connection: Connection, given: str) -> str:
+        if not isinstance(given, str):
+            raise StoreError(f"a trace id is a string, not {given!r} (last_trace_id is None before a run)")
         # People paste ids as UUIDs and with capitals.
         wanted = given.strip().lower().replace("-", "")
         if connection.scalar(select(TRACES.c.trace_id).where(TRACES.c.trace_id == wanted)) is not None:
@@ -204,7 +206,8 @@ class Store:
         candidates = _beginning_with(connection, wanted) if wanted else []
         if len(candidates) == 1:
             return candidates[0]
-        raise TraceNotFound(given, where=self.where, nearest=candidates or _nearest(connection, wanted))
+        nearest = candidates or _nearest(connection, wanted)
+        raise TraceNotFound(given, where=self.where, nearest=nearest, ambiguous=bool(candidates))
 
     # --- about the store ---------------------------------------------------------------------------
 
