@@ -32,6 +32,7 @@ import spanscope
 from spanscope import ObsHandler, debug_trace, health, open_store
 from spanscope.assembler import Assembler
 from spanscope.exceptions import ConfigError, StoreError
+from spanscope.handlers._freeze import MAX_VALUES, freeze
 from spanscope.spans import Span
 from spanscope.testing import MemoryBackend, ScriptedChatModel
 
@@ -700,3 +701,20 @@ def test_a_dropped_span_holds_nothing_and_its_child_hangs_on_the_nearest_ancesto
         ("outer", None),
         ("inner", "outer"),
     ]
+
+
+def test_no_more_of_a_huge_nested_value_is_looked_at_than_the_budget_allows():
+    """An image as nested lists took a second on the caller's thread."""
+    looked_at = 0
+
+    class Counted(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal looked_at
+            found = super().__getitem__(index)
+            looked_at += len(found) if isinstance(index, slice) else 1
+            return found
+
+    row = Counted(range(200))
+    freeze(Counted(Counted(row for _ in range(200)) for _ in range(200)))
+
+    assert looked_at <= MAX_VALUES

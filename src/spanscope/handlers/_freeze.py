@@ -11,6 +11,8 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 MAX_ITEMS: Final = 200
+MAX_VALUES: Final = 2_000
+"""A nested list of numbers (an image, say) has a million: looking at all would take a second."""
 _MAX_DEPTH: Final = 4
 _MAX_KEYS: Final = 50
 _SIZED: Final = frozenset({str, list, tuple, dict, set, frozenset, bytes})
@@ -25,10 +27,11 @@ class FrozenMessage(NamedTuple):
     content: Any
 
 
-def freeze(value: Any, depth: int = 0) -> Any:
-    """The value's structure, bounded in depth and width; foreign objects become `<ClassName>`.
+def freeze(value: Any, depth: int = 0, budget: list[int] | None = None) -> Any:
+    """The value's structure, bounded in depth, width and in all; foreign objects become `<ClassName>`.
 
-    Asks classes, never objects: an attribute of the application's may run code, or raise.
+    `budget` holds how many values may still be looked at.  Asks classes, never objects: an attribute of
+    the application's may run code, or raise.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -37,19 +40,31 @@ def freeze(value: Any, depth: int = 0) -> Any:
         return str.__str__(value)
     if depth >= _MAX_DEPTH:
         return f"<{kind.__name__}>"
+    if budget is None:
+        budget = [MAX_VALUES]
     if issubclass(kind, dict):
+        if _spent(budget, dict.__len__(value)):
+            return f"<{kind.__name__}>"
         items = islice(dict.items(value), MAX_ITEMS)
-        return {k if type(k) is str else _key(k): freeze(v, depth + 1) for k, v in items}
+        return {k if type(k) is str else _key(k): freeze(v, depth + 1, budget) for k, v in items}
     if issubclass(kind, _LISTS):
-        return [freeze(item, depth + 1) for item in value[-MAX_ITEMS:]]
+        if _spent(budget, len(value)):
+            return f"<{kind.__name__}>"
+        return [freeze(item, depth + 1, budget) for item in value[-MAX_ITEMS:]]
     match _role(kind):
         case "message":
-            return freeze_message(value)
+            return freeze_message(value, budget)
         case "document":
             return value.page_content
         case "prompt":
-            return freeze(getattr(value, "messages", None) or getattr(value, "text", None), depth + 1)
+            return freeze(getattr(value, "messages", None) or getattr(value, "text", None), depth + 1, budget)
     return f"<{kind.__name__}>"
+
+
+def _spent(budget: list[int], items: int) -> bool:
+    """Take the items of a container from the budget; true when there is not enough left."""
+    budget[0] -= min(items, MAX_ITEMS)
+    return budget[0] < 0
 
 
 def _key(key: Any) -> str:
@@ -74,9 +89,9 @@ def is_message(value: Any) -> bool:
     return _role(type(value)) == "message"
 
 
-def freeze_message(message: Any) -> FrozenMessage:
+def freeze_message(message: Any, budget: list[int] | None = None) -> FrozenMessage:
     content = message.content
-    return FrozenMessage(message, content if isinstance(content, str) else freeze(content, 1))
+    return FrozenMessage(message, content if isinstance(content, str) else freeze(content, 1, budget))
 
 
 def shape(value: Any) -> Any:
