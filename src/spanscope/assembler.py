@@ -79,7 +79,8 @@ class Assembler:
                 yield from self._abandon(run)
             elif not run.written_open and (everything or now - run.start_ns > self._open_after_ns):
                 run.written_open = True
-                yield from self._draft(run, "open")
+                if (draft := self._draft(run, "open")) is not None:
+                    yield draft
 
     def close(self) -> Iterator[Draft]:
         """At shutdown: whatever is open will not be seen to end."""
@@ -112,7 +113,8 @@ class Assembler:
             return
         run.finished = True
         self.open.pop(id(run), None)
-        yield from self._draft(run, None)
+        if (draft := self._draft(run, None)) is not None:
+            yield draft
         self._let_go(run)
 
     def _note(self, run: Run) -> None:
@@ -152,7 +154,8 @@ class Assembler:
         moved = self._provisional.pop(id(left), (0, []))[1]
         for run in [*moved, *self.open.values()]:
             if run.finished or (run.written_open and run.trace.went_through(left)):
-                for draft in self._draft(run, None if run.finished else "open", again=True):
+                draft = self._draft(run, None if run.finished else "open", again=True)
+                if draft is not None:
                     draft.facts["amended"] = True
                     yield draft
             if run.finished:
@@ -162,14 +165,15 @@ class Assembler:
         run.end_ns = run.last_ns
         run.finished = True
         self.open.pop(id(run), None)
-        for draft in self._draft(run, "abandoned"):
+        if (draft := self._draft(run, "abandoned")) is not None:
             draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
             yield draft
         self._let_go(run)
 
-    def _draft(self, run: Run, status: str | None, *, again: bool = False) -> Iterator[Draft]:
+    def _draft(self, run: Run, status: str | None, *, again: bool = False) -> Draft | None:
+        """What is known of the run by now; None for one that is not stored."""
         if run.hidden:
-            return
+            return None
         trace = run.trace.resolve()
         # Its own, also after a move: the start of a span tells the store what it is that moved.
         offset_ns = run.trace.offset_ns
@@ -201,7 +205,7 @@ class Assembler:
             facts["usage_in_children"] = True
         if status is None and not again:
             self._recorder.health.counters["spans_recorded"] += 1
-        yield draft
+        return draft
 
     def _parentage(self, run: Run, trace: TraceRef, draft: Draft) -> None:
         above = run.visible_parent()

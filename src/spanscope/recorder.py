@@ -235,6 +235,12 @@ class Recorder:
         else:
             self.health.count("events_dropped")
 
+    def reset(self) -> None:
+        """Forget everything: in a forked child the open runs belong to the parent."""
+        self.queue.clear()
+        self.runs.clear()
+        self.orphans.clear()
+
     # --- parents ------------------------------------------------------------------------------------
 
     def _place(self, run: Run, parent_run_id: Any, ambient: Any) -> None:

@@ -10,7 +10,6 @@ import atexit
 import os
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +81,6 @@ class Runtime:
         self.pipeline = Pipeline(Seal(redactor, names, self.health).seal, backends, self.health)
         self._next_sweep = self._next_save = 0.0
         worker.clients.append(self)
-        _living.add(self)
 
     def serve(self) -> bool:
         """One turn of the worker; true while runs are open or the queue holds more."""
@@ -97,12 +95,11 @@ class Runtime:
                 self._save_health()
         return bool(self.recorder.queue or self.assembler.open or self.recorder.runs)
 
-    def flush_now(self, timeout_s: float) -> bool:
+    def _flush_now(self, timeout_s: float) -> bool:
         """Everything noted before this goes out; runs that are open are written as such."""
         done = False
         with contained("worker", self.health):
-            while self.recorder.queue:
-                self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
+            self._drain()
             self.pipeline.send(self.assembler.sweep(everything=True))
             done = self.pipeline.flush(timeout_s)
             self._save_health()
@@ -110,24 +107,23 @@ class Runtime:
 
     def flush(self, timeout_s: float) -> bool:
         """From any thread: true when all backends have acknowledged in time."""
-        return worker.flush(self, timeout_s)
+        return worker.ask(self._flush_now, timeout_s)
 
     def shutdown(self, timeout_s: float = EXIT_FLUSH_S) -> bool:
         """Write what is open as abandoned, flush, and release files and sockets."""
         if self.closed:
             return True
         self.closed = True
-        done = worker.flush(_Closing(self), timeout_s)
+        done = worker.ask(self._close_now, timeout_s)
         if self in worker.clients:
             worker.clients.remove(self)
         return done
 
-    def close_now(self, timeout_s: float) -> bool:
+    def _close_now(self, timeout_s: float) -> bool:
         """The last flush: what is open is written as abandoned, then the backends are shut down."""
         done = False
         with contained("worker", self.health):
-            while self.recorder.queue:
-                self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
+            self._drain()
             self.pipeline.send(self.assembler.sweep())
             self.pipeline.send(self.assembler.close())
             done = self.pipeline.flush(timeout_s)
@@ -136,14 +132,17 @@ class Runtime:
         return done
 
     def after_fork_in_child(self) -> None:
-        self.recorder.queue.clear()
-        self.recorder.runs.clear()
-        self.recorder.orphans.clear()
+        self.recorder.reset()
         self.assembler.reset()
         for backend in self._backends:
             if callable(reset := getattr(backend, "reset_after_fork", None)):
                 with contained("fork", self.health):
                     reset()
+
+    def _drain(self) -> None:
+        """Work off all that was noted until now."""
+        while self.recorder.queue:
+            self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
 
     def _save_health(self) -> None:
         if self._folder is None:
@@ -153,19 +152,6 @@ class Runtime:
             health_module.save(self._folder / "health.json", self.health, facts=facts)
 
 
-class _Closing:
-    """A runtime seen by the worker for the last time."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    def serve(self) -> bool:
-        return False
-
-    def flush_now(self, timeout_s: float) -> bool:
-        return self._runtime.close_now(timeout_s)
-
-
 def _store(place: str) -> tuple[Backend, Path | None, str]:
     from spanscope.backends.sql import SqlBackend
 
@@ -173,13 +159,10 @@ def _store(place: str) -> tuple[Backend, Path | None, str]:
     return store, store.path.parent if store.path is not None else None, store.where
 
 
-_living: Final["weakref.WeakSet[Runtime]"] = weakref.WeakSet()
-
-
 def _after_fork() -> None:
     global _making  # noqa: PLW0603  another thread of the parent may have held it
     _making = threading.Lock()
-    for runtime in list(_living):
+    for runtime in runtimes():
         runtime.after_fork_in_child()
 
 

@@ -8,6 +8,7 @@ Used by `runtime`; knows of its clients only that they can be served.
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Final, Protocol
 
 GATHER_S: Final = 0.2
@@ -21,18 +22,13 @@ class Client(Protocol):
 
 
 class Ticket:
-    """A request to flush, and its answer."""
+    """Work that somebody waits for, and its answer."""
 
-    def __init__(self, client: "Flushable", timeout_s: float) -> None:
-        self.client = client
+    def __init__(self, work: Callable[[float], bool], timeout_s: float) -> None:
+        self.work = work
         self.timeout_s = timeout_s
         self.done = threading.Event()
         self.acknowledged = False
-
-
-class Flushable(Client, Protocol):
-    def flush_now(self, timeout_s: float) -> bool:
-        """Flush on the worker's thread."""
 
 
 class Worker:
@@ -42,7 +38,7 @@ class Worker:
         self._fresh()
 
     def _fresh(self) -> None:
-        self.clients: list[Flushable] = []
+        self.clients: list[Client] = []
         self._tickets: list[Ticket] = []
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -63,11 +59,11 @@ class Worker:
                 thread.start()
                 self._thread = thread
 
-    def flush(self, client: Flushable, timeout_s: float) -> bool:
-        """Ask for a flush and wait for its end, at most `timeout_s`."""
+    def ask(self, work: Callable[[float], bool], timeout_s: float) -> bool:
+        """Have the worker do this now (a flush, say) and wait for its answer, at most `timeout_s`."""
         if threading.current_thread() is self._thread:
             return False  # A backend that logs into itself must not wait for itself.
-        ticket = Ticket(client, timeout_s)
+        ticket = Ticket(work, timeout_s)
         self._tickets.append(ticket)
         self.wake()
         self._hurry.set()
@@ -85,7 +81,7 @@ class Worker:
             while self._tickets:
                 ticket = self._tickets.pop(0)
                 try:
-                    ticket.acknowledged = ticket.client.flush_now(ticket.timeout_s)
+                    ticket.acknowledged = ticket.work(ticket.timeout_s)
                 finally:
                     ticket.done.set()
             if any(busy):
