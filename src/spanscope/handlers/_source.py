@@ -1,6 +1,6 @@
 """What every source of events has in common: settings, a scope, and the last trace it began.
 
-`handlers.langchain` and `handlers.manual` build on it; the assembler asks it about runs.
+The frameworks' handlers and `handlers.manual` build on it; the assembler asks it about runs.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from os import environ
-from typing import Any
+from typing import Any, Self
 
 from spanscope.config import Settings, StoreSetting, settings_from
 from spanscope.recorder import Recorder, Run
@@ -65,35 +65,47 @@ class Source:
         return run.kind == "llm"
 
 
-def source_from(
-    *,
-    store: StoreSetting = None,
-    backends: Sequence[Any] | Any = (),
-    content: str | None = None,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    environment: str | None = None,
-    service: str | None = None,
-    release: str | None = None,
-    prompt_name: str | None = None,
-    prompt_version: str | None = None,
-    tags: Sequence[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-) -> tuple[Settings, Scope]:
-    """Settings and scope from a constructor's arguments and the environment.  Raises `ConfigError`."""
-    check_labels(tags, metadata)
-    scope = Scope(
-        session_id=session_id,
-        user_id=user_id,
-        environment=environment or environ.get("SPANSCOPE_ENVIRONMENT"),
-        service=service or environ.get("SPANSCOPE_SERVICE"),
-        release=release or environ.get("SPANSCOPE_RELEASE"),
-        prompt_name=prompt_name,
-        prompt_version=prompt_version,
-        tags=tuple(tags),
-        metadata=dict(metadata or {}),
-    )
-    return settings_from(store, backends, content), scope
+class Handler(Source):
+    """The part of every framework's handler that its user sees."""
+
+    def __init__(
+        self,
+        store: StoreSetting = None,
+        backends: Sequence[Any] | Any = (),
+        content: str | None = None,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        environment: str | None = None,
+        service: str | None = None,
+        release: str | None = None,
+        prompt_name: str | None = None,
+        prompt_version: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_labels(tags, metadata)
+        scope = Scope(
+            session_id=session_id,
+            user_id=user_id,
+            environment=environment or environ.get("SPANSCOPE_ENVIRONMENT"),
+            service=service or environ.get("SPANSCOPE_SERVICE"),
+            release=release or environ.get("SPANSCOPE_RELEASE"),
+            prompt_name=prompt_name,
+            prompt_version=prompt_version,
+            tags=tuple(tags),
+            metadata=dict(metadata or {}),
+        )
+        super().__init__(settings_from(store, backends, content), scope)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""
+        return self.runtime.flush(timeout)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self  # Frameworks copy configurations; a recorder is one thing.
 
 
 def _current_task() -> Any:

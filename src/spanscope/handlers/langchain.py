@@ -8,10 +8,9 @@ Feeds `recorder`.
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from spanscope.config import StoreSetting
 from spanscope.exceptions import MissingExtra
 
 try:
@@ -24,7 +23,7 @@ from spanscope.handlers import _langchain_payload as payload
 from spanscope.handlers._freeze import freeze, freeze_message, is_message, shape
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
-from spanscope.handlers._source import Source, source_from
+from spanscope.handlers._source import Handler
 from spanscope.health import contained
 from spanscope.recorder import Run, Translate
 
@@ -62,7 +61,7 @@ def _contained(hook: Hook) -> Hook:
     return guarded  # type: ignore[return-value]
 
 
-class ObsHandler(_Base, Source):
+class ObsHandler(Handler, _Base):
     """Records every run that it is attached to, into the store and the backends named.
 
     Raises `StoreError`, `ConfigError` or `MissingExtra` here when something is wrong with the
@@ -77,50 +76,6 @@ class ObsHandler(_Base, Source):
     raise_error = False
     ignore_llm = ignore_chat_model = ignore_chain = ignore_agent = False
     ignore_retriever = ignore_retry = ignore_custom_event = False
-
-    def __init__(
-        self,
-        store: StoreSetting = None,
-        backends: Sequence[Any] | Any = (),
-        content: str | None = None,
-        session_id: str | None = None,
-        user_id: str | None = None,
-        environment: str | None = None,
-        service: str | None = None,
-        release: str | None = None,
-        prompt_name: str | None = None,
-        prompt_version: str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        settings, scope = source_from(
-            store=store,
-            backends=backends,
-            content=content,
-            session_id=session_id,
-            user_id=user_id,
-            environment=environment,
-            service=service,
-            release=release,
-            prompt_name=prompt_name,
-            prompt_version=prompt_version,
-            tags=tags,
-            metadata=metadata,
-        )
-        Source.__init__(self, settings, scope)
-        # Looked up once, for the hook of every token.
-        self._runs = self.recorder.runs
-        self._now = self.recorder.now
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""
-        return self.runtime.flush(timeout)
-
-    def __copy__(self) -> "ObsHandler":
-        return self
-
-    def __deepcopy__(self, memo: Any) -> "ObsHandler":
-        return self  # Frameworks copy configurations; a recorder is one thing.
 
     # --- what the assembler asks --------------------------------------------------------------------
 
@@ -274,9 +229,9 @@ class ObsHandler(_Base, Source):
     ) -> None:
         # Called for every token, so it has its own boundary and does nothing that can wait.
         try:
-            run = self._runs[run_id.int]
+            run = self.recorder.runs[run_id.int]
             run.chunks += 1
-            run.last_ns = self._now()
+            run.last_ns = self.recorder.now()
             if run.first_token_ns is None and (token or _says_something(chunk)):
                 run.first_token_ns = run.last_ns
         except KeyError:
