@@ -635,8 +635,8 @@ def test_a_fault_in_a_hook_leaves_the_result_of_the_chain_unchanged(make, monkey
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("inside the recorder")
 
-    monkeypatch.setattr(handler.recorder, "start", fail)
-    monkeypatch.setattr(handler.recorder, "end", fail)
+    monkeypatch.setattr(handler, "_start", fail)
+    monkeypatch.setattr(handler, "_finish", fail)
 
     chain = ChatPromptTemplate.from_template("{q}") | ScriptedChatModel(replies=["fine"])
     assert chain.invoke({"q": "?"}, config={"callbacks": [handler]}).text == "fine"

@@ -73,11 +73,6 @@ class Run:
     chunks: int = 0
     deliveries: int = 1
     """How often its start was delivered: a handler attached in two places."""
-    tags: Any = None
-    metadata: Any = None
-    serialized: Any = None
-    options: Any = None
-    """The hook's other keyword arguments."""
     scope: Scope | None = None
     trace: TraceRef
     parent: "Run | None" = None
@@ -91,11 +86,25 @@ class Run:
     hidden = late = reused = interrupted = resumed = False
     noted = finished = written_open = inner_call = dropped = False
 
-    def __init__(self, key: int, start_ns: int, handler: Any, translate: Translate) -> None:
+    def __init__(
+        self,
+        key: int,
+        start_ns: int,
+        handler: Any,
+        translate: Translate,
+        tags: Any,
+        metadata: Any,
+        serialized: Any,
+        options: Any,
+    ) -> None:
         self.key = key
         self.start_ns = self.last_ns = start_ns
         self.handler = handler
         self.translate = translate
+        self.tags = tags
+        self.metadata = metadata
+        self.serialized = serialized
+        self.options = options
 
     @property
     def span_id(self) -> str:
@@ -128,6 +137,7 @@ def span_id_of(key: int) -> str:
 
 current_block: ContextVar[Run | None] = ContextVar("spanscope_block", default=None)
 """The innermost `with span():` block.  Set by that block alone, never by a callback."""
+_block: Final = current_block.get
 
 
 class Recorder:
@@ -160,61 +170,81 @@ class Recorder:
         parent_run_id: Any,
         handler: Any,
         translate: Translate,
-        *,
         ambient: Any = None,
         tags: Any = None,
         metadata: Any = None,
         serialized: Any = None,
         options: Any = None,
     ) -> Run | None:
-        """Note that a run began; None when it was known already (an event delivered twice)."""
+        """Note that a run began; None when it was known already (an event delivered twice).
+
+        `ambient` is the id of the run that the framework's own context names, `options` what else the
+        hook was given.
+        """
         key = run_id.int
         runs = self.runs
         twin = runs.get(key)
-        if twin is not None and twin.end_ns is None and twin.tags is tags and twin.metadata is metadata:
-            self._delivered_twice(twin)
-            return None
-        run = Run(key, self.now(), handler, translate)
-        run.tags, run.metadata, run.serialized, run.options = tags, metadata, serialized, options
-        run.scope = current_scope()
+        run = Run(key, self.now(), handler, translate, tags, metadata, serialized, options)
         if twin is not None:
+            if twin.end_ns is None and twin.tags is tags and twin.metadata is metadata:
+                self._delivered_twice(twin)
+                return None
             # A run id given by the user, used again: two runs, so two spans.
             run.reused = True
             run.own_span_id = secrets.token_hex(8)
-        self._place(run, parent_run_id, ambient)
+        if (scope := current_scope()) is not None:
+            run.scope = scope
+        parent = None if parent_run_id is None else runs.get(parent_run_id.int)
+        if (
+            parent is None
+            or parent.end_ns is not None
+            or ambient is not parent_run_id
+            or _block() is not None
+        ):
+            self._place(run, parent, parent_run_id, ambient)
+        else:
+            # Nearly every run: what the framework says, and nothing around it says otherwise.
+            run.parent = parent
+            run.parent_source = "framework"
+            run.trace = parent.trace
         runs[key] = run
         if self.orphans:
             self._adopt(run)
         queue = self.queue
-        if len(queue) < self._max_queue:
-            queue.append(run)
-        else:
-            # Without payload and notice; only its place is kept, for the children to find their ancestor.
-            run.hidden = run.noted = run.dropped = True
-            if len(runs) > 2 * self._max_queue:
-                del runs[key]
-            self.health.count("spans_dropped")
-            self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
+        if len(queue) >= self._max_queue:
+            self._drop(run)
             return None
+        queue.append(run)
         return run
 
-    def end(self, run_id: Any, output: Any = None, error: BaseException | None = None) -> Run | None:
-        """Complete a run; an end that nobody waits for is counted, never an error."""
+    def end(self, run_id: Any, output: Any = None, error: BaseException | None = None) -> None:
+        """Complete a run by its id; an end that nobody waits for is counted, never an error."""
         run = self.runs.get(run_id.int)
         if run is None:
             self.health.count("unmatched_events")
-            return None
+        else:
+            self.finish(run, output, error)
+
+    def finish(self, run: Run, output: Any = None, error: BaseException | None = None) -> None:
+        """Complete a run, once."""
         if run.end_ns is not None:
             self.health.count("duplicate_events")
-            return None
-        if run.dropped:
+        elif run.dropped:
             self.runs.pop(run.key, None)
-            return None
-        run.output = output
-        run.error = error
-        run.end_ns = run.last_ns = self.now()
-        self.queue.append(run)
-        return run
+        else:
+            run.output = output
+            if error is not None:
+                run.error = error
+            run.end_ns = run.last_ns = self.now()
+            self.queue.append(run)
+
+    def _drop(self, run: Run) -> None:
+        """Without payload and notice; only its place is kept, for the children to find their ancestor."""
+        run.hidden = run.noted = run.dropped = True
+        if len(self.runs) > 2 * self._max_queue:
+            del self.runs[run.key]
+        self.health.count("spans_dropped")
+        self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
 
     def open_run(self, run_id: Any) -> Run | None:
         """The run that an event in between belongs to, or None (counted)."""
@@ -243,14 +273,12 @@ class Recorder:
 
     # --- parents ------------------------------------------------------------------------------------
 
-    def _place(self, run: Run, parent_run_id: Any, ambient: Any) -> None:
+    def _place(self, run: Run, named: Run | None, parent_run_id: Any, ambient: Any) -> None:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
-        parent: Run | None = None
-        named = None
+        parent = named
         if parent_run_id is not None:
-            parent = named = self.runs.get(parent_run_id.int)
             run.parent_source = "framework"
-        block = current_block.get()
+        block = _block()
         if block is not None or (ambient is not None and ambient is not parent_run_id):
             inner = self._innermost(ambient, block)
             if (

@@ -5,7 +5,7 @@ bounded copy of its structure is taken.  Runs on the caller's thread, so it call
 value's own, and survives when that raises.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,7 @@ MAX_VALUES: Final = 2_000
 _MAX_DEPTH: Final = 4
 _MAX_KEYS: Final = 50
 _SIZED: Final = frozenset({str, list, tuple, dict, set, frozenset, bytes})
+_all_sized: Final = _SIZED.issuperset
 _LISTS: Final = (list, tuple)
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -25,6 +26,16 @@ class FrozenMessage(NamedTuple):
 
     message: Any
     content: Any
+
+
+class FrozenMessages(NamedTuple):
+    """A list of chat messages as they were, side by side with what each of them said."""
+
+    messages: Sequence[Any]
+    contents: Sequence[Any]
+
+    def each(self) -> list[FrozenMessage]:
+        return list(map(FrozenMessage, self.messages, self.contents))
 
 
 def freeze(value: Any, depth: int = 0, budget: list[int] | None = None) -> Any:
@@ -45,12 +56,15 @@ def freeze(value: Any, depth: int = 0, budget: list[int] | None = None) -> Any:
     if issubclass(kind, dict):
         if _spent(budget, dict.__len__(value)):
             return f"<{kind.__name__}>"
-        items = islice(dict.items(value), MAX_ITEMS)
-        return {k if type(k) is str else _key(k): freeze(v, depth + 1, budget) for k, v in items}
+        pairs = islice(dict.items(value), MAX_ITEMS)
+        return {k if type(k) is str else _key(k): freeze(v, depth + 1, budget) for k, v in pairs}
     if issubclass(kind, _LISTS):
         if _spent(budget, len(value)):
             return f"<{kind.__name__}>"
-        return [freeze(item, depth + 1, budget) for item in value[-MAX_ITEMS:]]
+        items = value[-MAX_ITEMS:]
+        if {_role(one) for one in set(map(type, items))} == {"message"}:
+            return freeze_messages(items, budget)
+        return [freeze(item, depth + 1, budget) for item in items]
     match _role(kind):
         case "message":
             return freeze_message(value, budget)
@@ -94,6 +108,14 @@ def freeze_message(message: Any, budget: list[int] | None = None) -> FrozenMessa
     return FrozenMessage(message, content if isinstance(content, str) else freeze(content, 1, budget))
 
 
+def freeze_messages(messages: Sequence[Any], budget: list[int] | None = None) -> FrozenMessages:
+    """All of a conversation at once: it comes again with every call, and nearly always is plain text."""
+    contents = [message.content for message in messages]
+    if set(map(type, contents)) != {str}:
+        contents = [said if isinstance(said, str) else freeze(said, 1, budget) for said in contents]
+    return FrozenMessages(messages[:], contents)
+
+
 def shape(value: Any) -> Any:
     """Keys and sizes, for steps in between whose content is seen at the leaves.
 
@@ -101,9 +123,10 @@ def shape(value: Any) -> Any:
     """
     kind = type(value)
     if kind is dict and len(value) <= _MAX_KEYS:
+        if _all_sized(map(type, value.values())):
+            return dict(zip(value, map(len, value.values()), strict=True))
         return {
-            k if type(k) is str else _key(k): len(v) if type(v) in _SIZED else type(v).__name__
-            for k, v in value.items()
+            key: len(item) if type(item) in _SIZED else type(item).__name__ for key, item in value.items()
         }
     if kind in _SIZED:
         return len(value)

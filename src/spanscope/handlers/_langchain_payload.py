@@ -10,8 +10,15 @@ from typing import Any, Final
 from spanscope import semconv
 from spanscope.drafts import Draft, Message
 from spanscope.handlers import _langchain_model as model
-from spanscope.handlers._freeze import FrozenMessage
-from spanscope.handlers._langchain_text import block_text, input_text, message_of, output_text, to_json
+from spanscope.handlers._freeze import FrozenMessage, FrozenMessages
+from spanscope.handlers._langchain_text import (
+    block_text,
+    input_text,
+    message_of,
+    messages_in,
+    output_text,
+    to_json,
+)
 from spanscope.handlers._langgraph import handoff_target, interrupt_values, status_of
 from spanscope.recorder import Run
 
@@ -217,10 +224,10 @@ def llm(run: Run, draft: Draft) -> None:
 def _asked(run: Run, draft: Draft, call: model.Call) -> None:
     if not run.payload:
         return
-    if isinstance(run.payload[0], str):
+    if not isinstance(run.payload, FrozenMessages):
         draft.inputs = [Message("prompt", text) for text in run.payload]
         return
-    draft.inputs = [message_of(message) for message in run.payload]
+    draft.inputs = messages_in(run.payload)
     system = [message.text for message in draft.inputs if message.role in ("system", "developer")]
     if system:
         draft.facts["prompt_hash"] = "\n".join(system)

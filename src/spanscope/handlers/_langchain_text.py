@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from spanscope.drafts import Message
-from spanscope.handlers._freeze import FrozenMessage
+from spanscope.handlers._freeze import FrozenMessage, FrozenMessages
 
 _INPUT_KEYS: Final = ("input", "question", "query", "user_input", "text")
 _OUTPUT_KEYS: Final = ("output", "answer", "result", "response", "text")
@@ -47,8 +47,10 @@ def message_of(frozen: FrozenMessage) -> Message:
     return Message(str(role).removesuffix("MessageChunk").lower() if "Chunk" in role else role, text)
 
 
-def messages_in(values: Iterable[Any]) -> list[Message]:
+def messages_in(values: Iterable[Any] | FrozenMessages) -> list[Message]:
     """The messages of a list, in each of the forms that LangChain takes them in."""
+    if isinstance(values, FrozenMessages):
+        return list(map(message_of, values.each()))
     return [said for value in values if (said := _said(value)) is not None]
 
 
@@ -82,7 +84,7 @@ def _spoken(frozen: Any, roles: frozenset[str]) -> Message | None:
     if isinstance(frozen, FrozenMessage):
         return message_of(frozen)
     values = frozen.get("messages") if isinstance(frozen, dict) else frozen
-    if not isinstance(values, list):
+    if not isinstance(values, list | FrozenMessages):
         return None
     said = messages_in(values)
     return next((m for m in reversed(said) if m.role.lower() in roles), said[-1] if said else None)
@@ -115,6 +117,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, FrozenMessage):
         role, text = message_of(value)
         return {"role": role, "content": text}
+    if isinstance(value, FrozenMessages):
+        return list(map(_plain, value.each()))
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -24,6 +24,12 @@ class Source:
         self.scope = scope
         self.runtime: Runtime = runtime_for(settings)
         self.recorder: Recorder = self.runtime.recorder
+        # Looked up once, for the hooks that are called for every run and every token.
+        self._runs = self.recorder.runs
+        self._start = self.recorder.start
+        self._end = self.recorder.end
+        self._finish = self.recorder.finish
+        self._now = self.recorder.now
         self._last: str | None = None
         self._by_thread = threading.local()
         self._by_task: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()

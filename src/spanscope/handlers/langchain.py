@@ -20,12 +20,11 @@ except ModuleNotFoundError as missing:
     raise MissingExtra("ObsHandler", "langchain") from missing
 
 from spanscope.handlers import _langchain_payload as payload
-from spanscope.handlers._freeze import freeze, freeze_message, is_message, shape
+from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
 from spanscope.handlers._source import Handler
-from spanscope.health import contained
-from spanscope.recorder import Run, Translate
+from spanscope.recorder import Run
 
 _child_config = var_child_runnable_config.get
 Hook = TypeVar("Hook", bound=Callable[..., None])
@@ -43,10 +42,10 @@ else:
 def _contained(hook: Hook) -> Hook:
     """The boundary of a hook: a fault of ours is counted and the application goes on.
 
-    An end whose payload could not be read is still an end, else its run would stay open for ever.
+    The hooks of every chain and model call have theirs written out: passing arguments through costs more
+    than noting them.
     """
     stage = f"hook.{hook.__name__}"
-    ends = hook.__name__.endswith(("_end", "_error"))
 
     @functools.wraps(hook)
     def guarded(self: "ObsHandler", *args: Any, **kwargs: Any) -> None:
@@ -54,11 +53,14 @@ def _contained(hook: Hook) -> Hook:
             hook(self, *args, **kwargs)
         except Exception as fault:  # noqa: BLE001  the named boundary
             self.runtime.health.fault(stage, fault)
-            if ends:
-                with contained(stage, self.runtime.health):
-                    self._end_unread(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
+
+
+def _ambient() -> Any:
+    """The id of the run that LangChain's own context says we are in."""
+    config = _child_config()
+    return None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
 
 
 class ObsHandler(Handler, _Base):
@@ -92,129 +94,148 @@ class ObsHandler(Handler, _Base):
         return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
 
     # --- starts ---------------------------------------------------------------------------------------
+    # Whatever they are called with is taken: a wrong signature would raise before its boundary.
 
-    def _begin(
-        self,
-        translate: Translate,
-        run_id: Any,
-        parent_run_id: Any,
-        tags: Any,
-        metadata: Any,
-        serialized: Any,
-        options: Any,
-    ) -> Run | None:
-        config = _child_config()
-        ambient = getattr(config.get("callbacks"), "parent_run_id", None) if config is not None else None
-        run = self.recorder.start(
-            run_id,
-            parent_run_id,
-            self,
-            translate,
-            ambient=ambient,
-            tags=tags,
-            metadata=metadata,
-            serialized=serialized,
-            options=options,
-        )
-        if run is not None and tags and HIDDEN_TAG in tags:
-            run.hidden = True
-        return run
-
-    @_contained
     def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
-        metadata: Any = None, **kwargs: Any,
+        self, serialized: Any = None, inputs: Any = None, /, *_: Any, run_id: Any = None,
+        parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        run = self._begin(payload.chain, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-        if run is not None:
-            run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
+        try:
+            run = self._start(
+                run_id, parent_run_id, self, payload.chain, _ambient(), tags, metadata, serialized, kwargs
+            )
+            if run is not None:
+                run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
+                if tags and HIDDEN_TAG in tags:
+                    run.hidden = True
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_chain_start", fault)
 
-    @_contained
     def on_chat_model_start(
-        self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
-        metadata: Any = None, **kwargs: Any,
+        self, serialized: Any = None, messages: Any = None, /, *_: Any, run_id: Any = None,
+        parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-        if run is not None:
-            run.kind = "llm"
-            run.payload = [freeze_message(message) for message in messages[0]] if messages else []
+        try:
+            run = self._start(
+                run_id, parent_run_id, self, payload.llm, _ambient(), tags, metadata, serialized, kwargs
+            )
+            if run is not None:
+                run.kind = "llm"
+                run.payload = freeze_messages(messages[0]) if messages else []
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_chat_model_start", fault)
 
-    @_contained
     def on_llm_start(
-        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
-        metadata: Any = None, **kwargs: Any,
+        self, serialized: Any = None, prompts: Any = None, /, *_: Any, run_id: Any = None,
+        parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-        if run is not None:
-            run.kind = "llm"
-            run.payload = list(prompts)
+        try:
+            run = self._start(
+                run_id, parent_run_id, self, payload.llm, _ambient(), tags, metadata, serialized, kwargs
+            )
+            if run is not None:
+                run.kind = "llm"
+                run.payload = list(prompts)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_llm_start", fault)
 
-    @_contained
     def on_tool_start(
-        self, serialized: Any, input_str: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
-        metadata: Any = None, inputs: Any = None, **kwargs: Any,
+        self, serialized: Any = None, input_str: Any = None, /, *_: Any, run_id: Any = None,
+        parent_run_id: Any = None, tags: Any = None, metadata: Any = None, inputs: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        run = self._begin(payload.tool, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-        if run is not None:
-            run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
+        try:
+            run = self._start(
+                run_id, parent_run_id, self, payload.tool, _ambient(), tags, metadata, serialized, kwargs
+            )
+            if run is not None:
+                run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_tool_start", fault)
 
-    @_contained
     def on_retriever_start(
-        self, serialized: Any, query: Any, *, run_id: Any, parent_run_id: Any = None, tags: Any = None,
-        metadata: Any = None, **kwargs: Any,
+        self, serialized: Any = None, query: Any = None, /, *_: Any, run_id: Any = None,
+        parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        run = self._begin(payload.retriever, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-        if run is not None:
-            run.payload = freeze(query)
+        try:
+            run = self._start(
+                run_id, parent_run_id, self, payload.retriever, _ambient(), tags, metadata, serialized, kwargs
+            )
+            if run is not None:
+                run.payload = freeze(query)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self.runtime.health.fault("hook.on_retriever_start", fault)
 
     # --- ends -----------------------------------------------------------------------------------------
+    # An end whose payload could not be read is still an end, else its run would stay open for ever.
 
-    @_contained
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
-        run = self.recorder.runs.get(run_id.int)
-        if run is None or run.parent is not None:
-            self.recorder.end(run_id, (shape(outputs), None))
-            return
-        self._late_input(run, kwargs)
-        self.recorder.end(run_id, (shape(outputs), freeze(outputs)))
+    def on_chain_end(self, outputs: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            run = self._runs.get(run_id.int)
+            if run is None:
+                self._end(run_id)
+            elif run.parent is not None:
+                self._finish(run, (shape(outputs), None))
+            else:
+                self._late_input(run, kwargs)
+                self._finish(run, (shape(outputs), freeze(outputs)))
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_chain_end", fault, run_id)
 
-    @_contained
-    def on_llm_end(self, response: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self.recorder.end(run_id, _answer(response))
+    def on_llm_end(self, response: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            self._end(run_id, _answer(response))
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_llm_end", fault, run_id)
 
-    @_contained
-    def on_tool_end(self, output: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self.recorder.end(run_id, freeze_message(output) if is_message(output) else freeze(output))
+    def on_tool_end(self, output: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            self._end(run_id, freeze_message(output) if is_message(output) else freeze(output))
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_tool_end", fault, run_id)
 
-    @_contained
-    def on_retriever_end(self, documents: Any, *, run_id: Any, **kwargs: Any) -> None:
-        found = [(getattr(doc, "id", None), doc.page_content, doc.metadata) for doc in documents[:200]]
-        self.recorder.end(run_id, (len(documents), found))
+    def on_retriever_end(self, documents: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            found = [(getattr(doc, "id", None), doc.page_content, doc.metadata) for doc in documents[:200]]
+            self._end(run_id, (len(documents), found))
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_retriever_end", fault, run_id)
 
-    @_contained
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        run = self.recorder.runs.get(run_id.int)
-        if run is not None and run.parent is None:
-            self._late_input(run, kwargs)
-        self.recorder.end(run_id, error=error)
+    def on_chain_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            run = self._runs.get(run_id.int)
+            if run is not None and run.parent is None:
+                self._late_input(run, kwargs)
+            self._end(run_id, None, error)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_chain_error", fault, run_id, error)
 
     def _late_input(self, run: Run, options: Mapping[str, Any]) -> None:
         """A streamed chain starts with a placeholder; what went in is told when it ends."""
         if (inputs := options.get("inputs")) is not None and run.end_ns is None:
             run.payload = (shape(inputs), freeze(inputs))
 
-    @_contained
-    def on_llm_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        # A stream that broke or was closed carries what had arrived until then.
-        self.recorder.end(run_id, _answer(kwargs.get("response")), error)
+    def on_llm_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        try:
+            # A stream that broke or was closed carries what had arrived until then.
+            self._end(run_id, _answer(kwargs.get("response")), error)
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._end_unread("hook.on_llm_error", fault, run_id, error)
 
     @_contained
     def on_tool_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        self.recorder.end(run_id, error=error)
+        self._end(run_id, None, error)
 
     @_contained
     def on_retriever_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        self.recorder.end(run_id, error=error)
+        self._end(run_id, None, error)
+
+    def _end_unread(
+        self, stage: str, fault: Exception, run_id: Any, error: BaseException | None = None
+    ) -> None:
+        self.runtime.health.fault(stage, fault)
+        run = self._runs.get(getattr(run_id, "int", -1))
+        if run is not None and run.end_ns is None:
+            self._end(run_id, None, error)
 
     # --- in between -----------------------------------------------------------------------------------
 
@@ -225,13 +246,14 @@ class ObsHandler(Handler, _Base):
         chunk: Any = None,
         run_id: Any = None,
         parent_run_id: Any = None,
+        tags: Any = None,
         **kwargs: Any,
     ) -> None:
-        # Called for every token, so it has its own boundary and does nothing that can wait.
+        # Called for every token: it does nothing that can wait.
         try:
-            run = self.recorder.runs[run_id.int]
+            run = self._runs[run_id.int]
             run.chunks += 1
-            run.last_ns = self.recorder.now()
+            run.last_ns = self._now()
             if run.first_token_ns is None and (token or _says_something(chunk)):
                 run.first_token_ns = run.last_ns
         except KeyError:
@@ -293,11 +315,6 @@ class ObsHandler(Handler, _Base):
         if run is not None:
             run.resumed = True
             self.recorder.event(run, "resume", {"checkpoint_id": str(event.checkpoint_id)})
-
-    def _end_unread(self, payload: Any = None, *, run_id: Any = None, **kwargs: Any) -> None:
-        run = self.recorder.runs.get(getattr(run_id, "int", -1))
-        if run is not None and run.end_ns is None:
-            self.recorder.end(run_id, error=payload if isinstance(payload, BaseException) else None)
 
     def _note(self, run_id: Any, name: str, **facts: Any) -> None:
         run = self.recorder.open_run(run_id)
