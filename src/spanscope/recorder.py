@@ -251,6 +251,8 @@ class Recorder:
             parent = named = self.runs.get(parent_run_id.int)
             run.parent_source = "framework"
         block = current_block.get()
+        if block is not None and block.handler.recorder is not self:
+            block = None  # it goes to another store, where nobody would find it
         if block is not None or (ambient is not None and ambient is not parent_run_id):
             inner = self._innermost(ambient, block)
             if (

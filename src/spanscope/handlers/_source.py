@@ -11,6 +11,7 @@ from os import environ
 from typing import Any, Self
 
 from spanscope.config import Settings, StoreSetting, settings_from
+from spanscope.handlers import _known
 from spanscope.recorder import Recorder, Run
 from spanscope.runtime import Runtime, runtime_for
 from spanscope.scope import Scope, check_labels
@@ -96,6 +97,7 @@ class Handler(Source):
             metadata=dict(metadata or {}),
         )
         super().__init__(settings_from(store, backends, content), scope)
+        _known.note(self)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""
