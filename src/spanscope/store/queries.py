@@ -8,6 +8,7 @@ Reads what `writer` wrote; gives `TraceSummary`, `Span` and `Trace` to debug, re
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from spanscope import semconv
 from spanscope.exceptions import StoreError, TraceNotFound
-from spanscope.redaction.pseudonyms import Keys, known_keys
+from spanscope.redaction.pseudonyms import Keys, key_id_of, known_keys
 from spanscope.spans import Content, Span
 from spanscope.store import filters, migrations
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, speaking
@@ -252,6 +253,14 @@ class Store:
     def pseudonyms(self, user: str) -> tuple[str, ...]:
         """What this user was called under each known key, the newest first."""
         return self.keys().users(user)
+
+    def users_by_key(self) -> dict[str, int]:
+        """How many users' pseudonyms there are by the id of the key that made them, known here or not."""
+        with self._reading() as connection:
+            users = connection.scalars(
+                select(TRACES.c.user_id).where(TRACES.c.user_id.is_not(None)).distinct()
+            )
+            return dict(Counter(made_by for user in users if (made_by := key_id_of(user)) is not None))
 
     # --- help --------------------------------------------------------------------------------------
 
