@@ -8,6 +8,7 @@ runtimes of a process share one worker thread.
 
 import atexit
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -164,6 +165,14 @@ def _after_fork() -> None:
     _making = threading.Lock()
     for runtime in runtimes():
         runtime.after_fork_in_child()
+    # A child of `multiprocessing` ends without the interpreter's exit hooks, and drops those it inherited.
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        multiprocessing.register_after_fork(worker, lambda _: _at_end_of_child(multiprocessing))
+
+
+def _at_end_of_child(multiprocessing: Any) -> None:
+    multiprocessing.Finalize(None, _at_exit, exitpriority=0)
 
 
 def _at_exit() -> None:

@@ -6,6 +6,7 @@ span around the caller: a block of yours, or the chain, node or tool that a fram
 Feeds `recorder`, like a framework's handler.  `observed` records whole functions by means of it.
 """
 
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -243,3 +244,12 @@ def _ambient_run_id() -> Any:
     variable = getattr(module, "var_child_runnable_config", None)  # absent while it is being imported
     config = variable.get() if variable is not None else None
     return getattr(config.get("callbacks"), "parent_run_id", None) if config else None
+
+
+def _after_fork_in_child() -> None:
+    # A pool's process inherits the block in which its first job was submitted and would keep it for all others.
+    current_block.set(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
