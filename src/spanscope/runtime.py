@@ -1,6 +1,6 @@
 """The stages joined in the order the data flows; read it as the diagram.
 
-    recorder (caller's thread) -> queue -> assembler -> seal -> pipeline -> backends
+    recorder (caller's thread) -> queue -> assembler -> signals -> pricing -> seal -> pipeline -> backends
 
 Handlers with the same store and sinks share one runtime, so that two of them see one tree, and all
 runtimes of a process share one worker thread.
@@ -18,12 +18,16 @@ from spanscope import health as health_module
 from spanscope.assembler import Assembler
 from spanscope.backends import build
 from spanscope.config import Settings
+from spanscope.drafts import Draft
 from spanscope.exceptions import SpanscopeError
 from spanscope.health import Health, contained
 from spanscope.pipeline import Pipeline
+from spanscope.pricing.stage import PricingStage
 from spanscope.protocols import Backend
 from spanscope.recorder import Recorder
 from spanscope.redaction import Redactor, Seal, load_key
+from spanscope.signals import SignalsStage
+from spanscope.spans import Span
 from spanscope.worker import worker
 
 EXIT_FLUSH_S: Final = 5.0
@@ -79,9 +83,16 @@ class Runtime:
         redactor = Redactor(digest=names.digest, on_fault=lambda fault: self.health.fault("redaction", fault))
         self.recorder = Recorder(self.health, wake=worker.wake)
         self.assembler = Assembler(self.recorder)
-        self.pipeline = Pipeline(Seal(redactor, names, self.health).seal, backends, self.health)
+        self._signals = SignalsStage(self.health)
+        self._pricing = PricingStage(self.health)
+        self._seal = Seal(redactor, names, self.health)
+        self.pipeline = Pipeline(self._finish, backends, self.health)
         self._next_sweep = self._next_save = 0.0
         worker.clients.append(self)
+
+    def _finish(self, draft: Draft) -> Span:
+        """From raw to what may leave the process."""
+        return self._seal.seal(self._pricing.price(self._signals.note(draft)))
 
     def serve(self) -> bool:
         """One turn of the worker; true while runs are open or the queue holds more."""
