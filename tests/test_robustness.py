@@ -466,6 +466,7 @@ def test_only_the_core_of_langchain_is_imported():
 def test_the_public_names_are_these():
     assert sorted(spanscope.__all__) == [
         "ObsHandler",
+        "ThreadPoolExecutor",
         "context",
         "current_span",
         "current_trace_id",
@@ -477,6 +478,7 @@ def test_the_public_names_are_these():
         "span",
         "traceparent",
         "uninstrument",
+        "wrap",
     ]
 
 

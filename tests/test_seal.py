@@ -439,7 +439,8 @@ def test_one_key_gives_one_name_and_another_key_another():
     one, same, other = Pseudonyms(b"1" * 32), Pseudonyms(b"1" * 32), Pseudonyms(b"2" * 32)
     assert one.user("alice") == same.user("alice") != other.user("alice")
     assert one.key_id == same.key_id != other.key_id
-    assert len(one.user("alice")) == 18
+    assert one.user("alice").startswith(f"u_{one.key_id}_")
+    assert len(one.user("alice")) == len("u_") + 8 + len("_") + 16
     assert (len(one.digest("x")), len(one.content_id("human", "x"))) == (16, 32)
 
 

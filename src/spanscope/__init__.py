@@ -20,14 +20,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spanscope.debug import debug_trace
     from spanscope.handlers.langchain import ObsHandler
-    from spanscope.handlers.manual import current_span, current_trace_id, observe, span, traceparent
+    from spanscope.handlers.manual import current_span, current_trace_id, span, traceparent
+    from spanscope.handlers.observed import observe
     from spanscope.instrumentation import instrument, uninstrument
     from spanscope.runtime import flush
     from spanscope.scope import context
     from spanscope.store import open_store
+    from spanscope.threads import ThreadPoolExecutor, wrap
 
 __all__ = [
     "ObsHandler",
+    "ThreadPoolExecutor",
     "context",
     "current_span",
     "current_trace_id",
@@ -39,21 +42,24 @@ __all__ = [
     "span",
     "traceparent",
     "uninstrument",
+    "wrap",
 ]
 
 _WHERE = {
     "ObsHandler": "handlers.langchain",
+    "ThreadPoolExecutor": "threads",
     "context": "scope",
     "current_span": "handlers.manual",
     "current_trace_id": "handlers.manual",
     "debug_trace": "debug",
     "flush": "runtime",
     "instrument": "instrumentation",
-    "observe": "handlers.manual",
+    "observe": "handlers.observed",
     "open_store": "store",
     "span": "handlers.manual",
     "traceparent": "handlers.manual",
     "uninstrument": "instrumentation",
+    "wrap": "threads",
 }
 
 

@@ -183,6 +183,7 @@ class Assembler:
             start_ns=run.start_ns + offset_ns,
             status=status or "ok",
             content=run.handler.settings.content,
+            pricing=run.handler.settings.pricing,
         )
         facts = draft.facts
         self._parentage(run, trace, draft)

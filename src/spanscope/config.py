@@ -23,6 +23,8 @@ class Settings:
     store: str | Literal[False]
     backends: tuple[Any, ...] = ()
     content: str = DEFAULT_CONTENT
+    pricing: Any = None
+    """A `pricing.Pricing`; None for prices as the environment says."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -30,7 +32,9 @@ class Settings:
         return (self.store, *(b if isinstance(b, str) else id(b) for b in self.backends))
 
 
-def settings_from(store: StoreSetting, backends: Sequence[Any] | Any, content: str | None) -> Settings:
+def settings_from(
+    store: StoreSetting, backends: Sequence[Any] | Any, content: str | None, pricing: Any = None
+) -> Settings:
     """The settings that these arguments and the environment say.  Raises `ConfigError`."""
     content = content or os.environ.get("SPANSCOPE_CONTENT") or DEFAULT_CONTENT
     if content not in CONTENT_POLICIES:
@@ -49,4 +53,4 @@ def settings_from(store: StoreSetting, backends: Sequence[Any] | Any, content: s
     if place and "://" not in place:
         # Absolute: the application may change its working directory afterwards.
         place = os.path.abspath(os.path.expanduser(place))  # noqa: PTH100, PTH111  keeps URLs of sqlite: as text
-    return Settings(store=place, backends=tuple(backends), content=content)
+    return Settings(store=place, backends=tuple(backends), content=content, pricing=pricing)

@@ -31,3 +31,5 @@ class Draft:
     error: BaseException | None = None
     content: str = "preview"
     """The content policy that applies to this span."""
+    pricing: Any = None
+    """The prices that apply to it, as its handler was told."""

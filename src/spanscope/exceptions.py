@@ -40,3 +40,7 @@ class TraceNotFound(SpanscopeError, LookupError):
             return
         hint = f"the nearest are {ids}" if ids else "it holds no traces yet"
         super().__init__(f"no trace {trace_id!r} in {where}; {hint} (a trace is there after handler.flush())")
+
+
+class VaultError(SpanscopeError):
+    """The vault cannot be opened, or will not be: the message says what is missing."""

@@ -7,6 +7,8 @@ again, so it stays and has nothing to offer after `uninstrument()`.
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from spanscope.handlers import _known
+
 if TYPE_CHECKING:
     from contextvars import ContextVar
 
@@ -42,6 +44,7 @@ def instrument(store: Any = None, backends: Any = (), **settings: Any) -> "ObsHa
     handler = ObsHandler(store=store, backends=backends, **settings)
     with _changing:
         _attached.handler = handler
+        _known.speak_for_process(handler)
         if not _attached.registered:
             variable = cast("ContextVar[ObsHandler | None]", _attached)
             register_configure_hook(variable, inheritable=True, handle_class=ObsHandler)
@@ -52,3 +55,4 @@ def instrument(store: Any = None, backends: Any = (), **settings: Any) -> "ObsHa
 def uninstrument() -> None:
     """Stop recording runs that have no handler of their own.  Harmless when nothing was attached."""
     _attached.handler = None
+    _known.speak_for_process(None)

@@ -279,6 +279,8 @@ class Recorder:
         if parent_run_id is not None:
             run.parent_source = "framework"
         block = _block()
+        if block is not None and block.handler.recorder is not self:
+            block = None  # it goes to another store, where nobody would find it
         if block is not None or (ambient is not None and ambient is not parent_run_id):
             inner = self._innermost(ambient, block)
             if (

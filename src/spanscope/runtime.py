@@ -1,6 +1,6 @@
 """The stages joined in the order the data flows; read it as the diagram.
 
-    recorder (caller's thread) -> queue -> assembler -> seal -> pipeline -> backends
+    recorder (caller's thread) -> queue -> assembler -> signals -> pricing -> seal -> pipeline -> backends
 
 Handlers with the same store and sinks share one runtime, so that two of them see one tree, and all
 runtimes of a process share one worker thread.
@@ -8,6 +8,7 @@ runtimes of a process share one worker thread.
 
 import atexit
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,12 +18,16 @@ from spanscope import health as health_module
 from spanscope.assembler import Assembler
 from spanscope.backends import build
 from spanscope.config import Settings
+from spanscope.drafts import Draft
 from spanscope.exceptions import SpanscopeError
 from spanscope.health import Health, contained
 from spanscope.pipeline import Pipeline
+from spanscope.pricing.stage import PricingStage
 from spanscope.protocols import Backend
 from spanscope.recorder import Recorder
 from spanscope.redaction import Redactor, Seal, load_key
+from spanscope.signals import SignalsStage
+from spanscope.spans import Span
 from spanscope.worker import worker
 
 EXIT_FLUSH_S: Final = 5.0
@@ -78,9 +83,16 @@ class Runtime:
         redactor = Redactor(digest=names.digest, on_fault=lambda fault: self.health.fault("redaction", fault))
         self.recorder = Recorder(self.health, wake=worker.wake)
         self.assembler = Assembler(self.recorder)
-        self.pipeline = Pipeline(Seal(redactor, names, self.health).seal, backends, self.health)
+        self._signals = SignalsStage(self.health)
+        self._pricing = PricingStage(self.health)
+        self._seal = Seal(redactor, names, self.health)
+        self.pipeline = Pipeline(self._finish, backends, self.health)
         self._next_sweep = self._next_save = 0.0
         worker.clients.append(self)
+
+    def _finish(self, draft: Draft) -> Span:
+        """From raw to what may leave the process."""
+        return self._seal.seal(self._pricing.price(self._signals.note(draft)))
 
     def serve(self) -> bool:
         """One turn of the worker; true while runs are open or the queue holds more."""
@@ -164,6 +176,14 @@ def _after_fork() -> None:
     _making = threading.Lock()
     for runtime in runtimes():
         runtime.after_fork_in_child()
+    # A child of `multiprocessing` ends without the interpreter's exit hooks, and drops those it inherited.
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        multiprocessing.register_after_fork(worker, lambda _: _at_end_of_child(multiprocessing))
+
+
+def _at_end_of_child(multiprocessing: Any) -> None:
+    multiprocessing.Finalize(None, _at_exit, exitpriority=0)
 
 
 def _at_exit() -> None:

@@ -57,6 +57,8 @@ LAST_ACTIVITY_MS: Final = "spanscope.last_activity_ms"
 INPUT_SHAPE: Final = "spanscope.input.shape"
 OUTPUT_SHAPE: Final = "spanscope.output.shape"
 EXTRACT_ERRORS: Final = "spanscope.extract_errors"
+ITEMS: Final = "spanscope.items"
+ITEMS_KEPT: Final = "spanscope.items_kept"
 METADATA: Final = "metadata"
 ROLES: Final = "spanscope.message_roles"
 

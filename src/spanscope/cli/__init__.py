@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spanscope.cli import keys
+from spanscope.cli.options import AsJson, StorePath, console, print_json, tell
 from spanscope.exceptions import ConfigError, SpanscopeError
 
 if TYPE_CHECKING:
@@ -30,13 +32,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-StorePath = Annotated[
-    str | None,
-    typer.Option(
-        "--store", help="Path or URL of the store. Default: $SPANSCOPE_STORE, else .spanscope/spans.db."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 TraceId = Annotated[
     str | None, typer.Argument(metavar="ID", help="Trace id, or the part of it that `list` shows.")
 ]
@@ -131,9 +126,9 @@ def list_traces(
     with _open(store) as opened:
         found = opened.traces(limit=limit, **given)
     if as_json:
-        _print_json([summary_to_dict(summary) for summary in found])
+        print_json([summary_to_dict(summary) for summary in found])
     elif found:
-        _console().print(list_table(found))
+        console().print(list_table(found))
     else:
         typer.echo("No trace matches." if given else "The store holds no trace yet.", err=True)
 
@@ -148,11 +143,11 @@ def show(
     if as_json:
         from spanscope.report import trace_to_dict
 
-        _print_json(trace_to_dict(trace))
+        print_json(trace_to_dict(trace))
         return
     from spanscope.render.text import render_tree
 
-    _console().print(render_tree(trace))
+    console().print(render_tree(trace))
 
 
 @app.command()
@@ -182,9 +177,9 @@ def debug(
             max_context_tokens=max_context_tokens,
         )
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
-        _console().print(report)
+        console().print(report)
     if exit_code and any(finding.status == "fail" for finding in report.findings):
         raise typer.Exit(1)
 
@@ -200,13 +195,13 @@ def tail(
     from spanscope.cli.listing import list_line, summary_to_dict
     from spanscope.cli.tail import follow
 
-    console = _console()
+    terminal = console()
     try:
-        for summary in follow(store, count=1 if once else count, say=_tell):
+        for summary in follow(store, count=1 if once else count, say=tell):
             if as_json:
                 typer.echo(json.dumps(summary_to_dict(summary), ensure_ascii=False))
             else:
-                console.print(list_line(summary))
+                terminal.print(list_line(summary))
             sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
@@ -222,9 +217,9 @@ def doctor(store: StorePath = None, as_json: AsJson = False) -> None:
 
     found = examine(store)
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
-        _console().print(render(found), soft_wrap=True)  # paths can be copied whole
+        console().print(render(found), soft_wrap=True)  # paths can be copied whole
     if found.problems:
         raise typer.Exit(1)
 
@@ -247,15 +242,6 @@ def _find(store: "Store", trace_id: str | None, last: bool) -> "Trace":
     return newest
 
 
-def _tell(message: str) -> None:
-    typer.echo(message, err=True)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
+# Whole groups of commands stand in modules of their own.
+app.add_typer(keys.app, name="key")
+app.command("user")(keys.user)

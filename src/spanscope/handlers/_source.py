@@ -11,6 +11,8 @@ from os import environ
 from typing import Any, Self
 
 from spanscope.config import Settings, StoreSetting, settings_from
+from spanscope.handlers import _known
+from spanscope.pricing import PriceSource, pricing_for, pricing_settings
 from spanscope.recorder import Recorder, Run
 from spanscope.runtime import Runtime, runtime_for
 from spanscope.scope import Scope, check_labels
@@ -88,8 +90,12 @@ class Handler(Source):
         prompt_version: str | None = None,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        estimate_tokens: bool | None = None,
+        prices: PriceSource = None,
+        deployments: PriceSource = None,
     ) -> None:
         check_labels(tags, metadata)
+        pricing = pricing_for(pricing_settings(prices, deployments, estimate_tokens))
         scope = Scope(
             session_id=session_id,
             user_id=user_id,
@@ -101,7 +107,8 @@ class Handler(Source):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        super().__init__(settings_from(store, backends, content), scope)
+        super().__init__(settings_from(store, backends, content, pricing), scope)
+        _known.note(self)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Push out all that was recorded; true only when every backend acknowledged in time (seconds)."""

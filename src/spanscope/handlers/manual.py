@@ -3,34 +3,32 @@
 `with span("rerank", kind="reranker") as s:` records a block; `current_span()` gives the innermost
 span around the caller: a block of yours, or the chain, node or tool that a framework runs.
 
-Feeds `recorder`, like a framework's handler.
+Feeds `recorder`, like a framework's handler.  `observed` records whole functions by means of it.
 """
 
-import functools
-import inspect
+import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from decimal import Decimal
+from types import TracebackType
+from typing import Any
 
 from spanscope import semconv
-from spanscope.drafts import Draft, Message
 from spanscope.exceptions import ConfigError
-from spanscope.handlers._freeze import freeze
-from spanscope.handlers._langchain_text import to_json
-from spanscope.handlers._langgraph import status_of
-from spanscope.handlers._source import Source
+from spanscope.handlers import _known
+from spanscope.handlers import _manual_payload as payload
+from spanscope.handlers._source import Handler
 from spanscope.recorder import Run, current_block
 from spanscope.runtime import Runtime, runtimes
-from spanscope.scope import Scope, current_scope
-
-F = TypeVar("F", bound=Callable[..., Any])
-_sources: Final[dict[int, Source]] = {}
+from spanscope.scope import current_scope
 
 
 class SpanHandle:
     """A span while it is open.  False, and without effect, where nothing is being recorded."""
+
+    __slots__ = ("_run", "_runtime")
 
     def __init__(self, run: Run | None, runtime: Runtime | None) -> None:
         self._run = run
@@ -53,88 +51,159 @@ class SpanHandle:
         return f"00-{self.trace_id}-{self.span_id}-01" if self._run is not None else None
 
     def set(self, key: str, value: Any) -> None:
-        """Set an attribute; it is redacted like everything else."""
+        """Set an attribute, or a field of the span such as `input_tokens`; it is redacted like all else.
+
+        The fields: `provider request_model response_model temperature max_tokens input_tokens output_tokens
+        total_tokens cache_read_tokens cache_write_tokens reasoning_tokens cost_usd finish_reason
+        finish_reason_raw time_to_first_token_ms prompt_name prompt_version streamed cache_hit tool_names`,
+        for blocks of your own.  A value that the field can not hold stays an attribute of that name.
+        """
         if self._run is not None:
             if self._run.extra is None:
                 self._run.extra = {}
-            self._run.extra[key] = self._frozen(value)
+            self._run.extra[key] = self.frozen(value)
 
     def add_event(self, name: str, **facts: Any) -> None:
         """Note something that happened now."""
         if self._run is not None and self._runtime is not None:
             self._runtime.recorder.event(
-                self._run, name, {key: self._frozen(fact) for key, fact in facts.items()}
+                self._run, name, {key: self.frozen(fact) for key, fact in facts.items()}
             )
 
     def set_output(self, value: Any) -> None:
-        """What the step gave, kept by the content policy."""
-        if self._run is not None:
-            self._run.output = self._frozen(value)
+        """What the step gave, kept by the content policy.
 
-    def _frozen(self, value: Any) -> Any:
-        """A value of the application's may be changed by another thread meanwhile: the block goes on."""
+        For the kinds `retriever` and `reranker` a list of documents (LangChain's, LlamaIndex's, dictionaries
+        with a text, each alone or with its score) is read as such: ids, scores and sizes.
+        """
+        if self._run is not None:
+            self._run.output = self.frozen(value, kind=self._run.kind)
+
+    def frozen(self, value: Any, *, kind: str | None = None) -> Any:
+        """The value as it is now; with a kind, the result of such a step.  Never raises.
+
+        Another thread of the application's may be changing it meanwhile: the block goes on.
+        """
         try:
-            return freeze(value)
+            return value if type(value) is Decimal else payload.frozen_result(value, kind)
         except Exception as fault:  # noqa: BLE001  the boundary of a block
             if self._runtime is not None:
                 self._runtime.health.fault("span", fault)
             return f"<{type(value).__name__}>"
 
 
+class Block:
+    """A span of ours that is open, and whether the code that runs here and now is inside it.
+
+    `with block:` makes it the innermost span of this context, any number of times: a generator is inside
+    while its body runs, and outside while its consumer does.  What was innermost when the body was left
+    (a span that it holds open over a `yield`) is so again when it is entered.
+    """
+
+    __slots__ = ("_before", "_innermost", "_token", "handle", "run")
+
+    def __init__(self, run: Run, handle: SpanHandle) -> None:
+        self.run = run
+        self.handle = handle
+        self._innermost: Run | None = run
+        self._before: Run | None = None
+        self._token: Any = None
+
+    def __enter__(self) -> SpanHandle:
+        self._before = current_block.get()
+        self._token = current_block.set(self._innermost)
+        return self.handle
+
+    def __exit__(self, *_: object) -> None:
+        innermost = current_block.get()
+        try:
+            current_block.reset(self._token)
+        except ValueError:
+            # Left in another context than entered: a generator read by several tasks, or closed by a garbage
+            # collector.  What is innermost here is ours to change only if it is this span.
+            if innermost is self.run:
+                current_block.set(self._before)
+            return
+        self._innermost = innermost
+
+    def end(self, error: BaseException | None) -> None:
+        """The span is over, by this error if any."""
+        self.run.handler.recorder.end(uuid.UUID(int=self.run.key), self.run.output, error)
+
+
+class Unrecorded:
+    """Stands for a block where nothing is recorded."""
+
+    handle = SpanHandle(None, None)
+    run: Run | None = None
+
+    def __enter__(self) -> SpanHandle:
+        return self.handle
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing was changed."""
+
+    def end(self, error: BaseException | None) -> None:
+        """Nothing was begun."""
+
+
+UNRECORDED = Unrecorded()
+
+
 @contextmanager
-def span(name: str, *, kind: str = "span", input: Any = None) -> Iterator[SpanHandle]:
+def span(
+    name: str, *, kind: str = "span", input: Any = None, handler: Handler | None = None
+) -> Iterator[SpanHandle]:
     """Record the block as a span under whatever runs around it, or as a trace of its own.
 
-    It goes where the surrounding run goes, else where the handler made last does; without any handler
+    It goes to `handler` if one is given; else to the handler that records what is around it; else, with
+    nothing around it, to the one of `instrument()`, or to the handler made last.  Without any handler
     nothing is recorded.  Raises `ConfigError` for an unknown kind; exceptions of the block pass through.
     """
-    if kind not in semconv.KINDS:
-        raise ConfigError(f"unknown kind {kind!r}: known are {', '.join(sorted(semconv.KINDS))}")
-    run, runtime = _begin(name, kind, input)
-    if run is None or runtime is None:
-        yield SpanHandle(None, None)
-        return
-    token = current_block.set(run)
+    block = begin(name, kind, input, handler)
     error: BaseException | None = None
     try:
-        yield SpanHandle(run, runtime)
+        with block as handle:
+            yield handle
     except BaseException as raised:
         error = raised
         raise
     finally:
-        runtime.recorder.end(uuid.UUID(int=run.key), run.output, error)
-        try:
-            current_block.reset(token)
-        except ValueError:
-            current_block.set(None)  # closed in another context: a generator that was dropped
+        block.end(error)
 
 
-def observe(function: F | None = None, *, name: str | None = None, kind: str = "span") -> Any:
-    """Record each call of a function or coroutine function as a span: `@observe` or `@observe(kind=…)`."""
-    if function is None:
-        return functools.partial(observe, name=name, kind=kind)
-    label = name or function.__qualname__
-    if inspect.iscoroutinefunction(function):
+def check(kind: str, handler: object) -> None:
+    """Raise `ConfigError` for a kind that there is not, and for a handler that is none of ours."""
+    if kind not in semconv.KINDS:
+        raise ConfigError(f"unknown kind {kind!r}: known are {', '.join(sorted(semconv.KINDS))}")
+    if handler is not None and not isinstance(handler, Handler):
+        raise ConfigError(f"handler= takes an ObsHandler of spanscope, not {type(handler).__name__}")
 
-        @functools.wraps(function)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with span(label, kind=kind, input={"args": args, **kwargs}) as handle:
-                result = await function(*args, **kwargs)
-                handle.set_output(result)
-                return result
 
-        return awaited
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(f"observe does not take generators yet: use `with span({label!r})` inside it")
-
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        with span(label, kind=kind, input={"args": args, **kwargs}) as handle:
-            result = function(*args, **kwargs)
-            handle.set_output(result)
-            return result
-
-    return called
+def begin(name: str, kind: str, given: Any, handler: Handler | None = None) -> Block | Unrecorded:
+    """Open a span under what is around the caller; it is not current yet.  Raises only `ConfigError`."""
+    check(kind, handler)
+    source = handler
+    if source is None:
+        around, _ = _around()
+        source = around.handler if around is not None else _known.default_handler()
+    if source is None:
+        return UNRECORDED
+    try:
+        run = source.recorder.start(
+            uuid.uuid4(), None, source, payload.block, ambient=_ambient_run_id(), options={"name": name}
+        )
+        if run is None:
+            return UNRECORDED
+        run.kind = kind
+        handle = SpanHandle(run, source.runtime)
+        run.payload = handle.frozen(given)
+        return Block(run, handle)
+    except Exception as fault:  # noqa: BLE001  the boundary of a block: it runs unrecorded
+        source.runtime.health.fault("span", fault)
+        return UNRECORDED
 
 
 def current_span() -> SpanHandle:
@@ -157,29 +226,6 @@ def traceparent() -> str | None:
     return current_span().traceparent
 
 
-def _begin(name: str, kind: str, given: Any) -> tuple[Run | None, Runtime | None]:
-    _, runtime = _around()
-    if runtime is None:
-        living = [found for found in runtimes() if not found.closed]
-        if not living:
-            return None, None
-        runtime = living[-1]
-    source = _sources.get(id(runtime))
-    if source is None or source.runtime is not runtime:
-        source = _sources[id(runtime)] = Source(runtime.settings, Scope())
-    try:
-        run = runtime.recorder.start(
-            uuid.uuid4(), None, source, _translate, ambient=_ambient_run_id(), options={"name": name}
-        )
-        if run is not None:
-            run.kind = kind
-            run.payload = freeze(given)
-        return run, runtime
-    except Exception as fault:  # noqa: BLE001  the boundary of a block: it runs unrecorded
-        runtime.health.fault("span", fault)
-        return None, None
-
-
 def _around() -> tuple[Run | None, Runtime | None]:
     ambient = _ambient_run_id()
     block = current_block.get()
@@ -200,17 +246,10 @@ def _ambient_run_id() -> Any:
     return getattr(config.get("callbacks"), "parent_run_id", None) if config else None
 
 
-def _translate(run: Run, draft: Draft) -> None:
-    draft.facts["kind"] = run.kind
-    draft.facts["name"] = run.options["name"] if run.options else "span"
-    draft.status = status_of(run.error, is_root=run.parent is None)
-    if draft.status != "error":
-        draft.error = None
-    if run.payload is not None:
-        draft.inputs.append(Message("text", _text(run.payload)))
-    if run.output is not None:
-        draft.outputs.append(Message("text", _text(run.output)))
+def _after_fork_in_child() -> None:
+    # A pool's process inherits the block in which its first job was submitted and would keep it for all others.
+    current_block.set(None)
 
 
-def _text(frozen: Any) -> str:
-    return frozen if isinstance(frozen, str) else to_json(frozen)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -6,7 +6,7 @@ with all of them, and is the only way to a span.
 """
 
 from spanscope.redaction.engine import Redactor
-from spanscope.redaction.pseudonyms import Pseudonyms, load_key
+from spanscope.redaction.pseudonyms import Keys, Pseudonyms, known_keys, load_key
 from spanscope.redaction.seal import Seal
 
-__all__ = ["Pseudonyms", "Redactor", "Seal", "load_key"]
+__all__ = ["Keys", "Pseudonyms", "Redactor", "Seal", "known_keys", "load_key"]

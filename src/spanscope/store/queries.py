@@ -8,6 +8,7 @@ Reads what `writer` wrote; gives `TraceSummary`, `Span` and `Trace` to debug, re
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from spanscope import semconv
 from spanscope.exceptions import StoreError, TraceNotFound
+from spanscope.redaction.pseudonyms import Keys, key_id_of, known_keys
 from spanscope.spans import Content, Span
 from spanscope.store import filters, migrations
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, speaking
@@ -38,14 +40,19 @@ _RESUMED: Final = dumps({semconv.RESUMED: True})[1:-1]
 
 
 def open_store(
-    store: str | os.PathLike[str] | None = None, *, pseudonym: Callable[[str], str] | None = None
+    store: str | os.PathLike[str] | None = None,
+    *,
+    key: str | None = None,
+    pseudonym: Callable[[str], str] | None = None,
 ) -> "Store":
     """Open a store for reading: a path, `sqlite:///path` or `postgresql://user@host/name`.
+
+    `key` finds users by the ids that were given: as in SPANSCOPE_KEY, several with commas between them.
 
     Nothing given means SPANSCOPE_STORE, else `.spanscope/spans.db`.  Raises StoreError when nothing has
     been recorded there or it cannot be read, MissingExtra when its driver is not installed.
     """
-    return Store(store, pseudonym=pseudonym)
+    return Store(store, key=key, pseudonym=pseudonym)
 
 
 class Store:
@@ -55,12 +62,14 @@ class Store:
         self,
         store: str | os.PathLike[str] | None = None,
         *,
+        key: str | None = None,
         pseudonym: Callable[[str], str] | None = None,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self._location = locate(store)
         self._engine = open_for_reading(self._location, busy_timeout_s=busy_timeout_s)
         self._matching = matching_for(self._engine.dialect.name)
+        self._key = key
         self._pseudonym = pseudonym
 
     def __enter__(self) -> Self:
@@ -231,6 +240,28 @@ class Store:
         beside = [self.path, *(self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))]
         return sum(file.stat().st_size for file in beside if file.exists())
 
+    # --- keys and people ---------------------------------------------------------------------------
+
+    def keys(self) -> Keys:
+        """The keys that are known here, the newest first; none where there are none."""
+        return known_keys(self.path.parent if self.path else None, key=self._key)
+
+    def pseudonym(self, user: str) -> str | None:
+        """What this user is called now; None when no key is known here."""
+        return next(iter(self.pseudonyms(user)), None)
+
+    def pseudonyms(self, user: str) -> tuple[str, ...]:
+        """What this user was called under each known key, the newest first."""
+        return self.keys().users(user)
+
+    def users_by_key(self) -> dict[str, int]:
+        """How many users' pseudonyms there are by the id of the key that made them, known here or not."""
+        with self._reading() as connection:
+            users = connection.scalars(
+                select(TRACES.c.user_id).where(TRACES.c.user_id.is_not(None)).distinct()
+            )
+            return dict(Counter(made_by for user in users if (made_by := key_id_of(user)) is not None))
+
     # --- help --------------------------------------------------------------------------------------
 
     @contextmanager
@@ -242,14 +273,8 @@ class Store:
         """What this user or session may be stored as: the value itself, or its pseudonyms."""
         if self._pseudonym is not None:
             return (given, self._pseudonym(given))
-        from spanscope.redaction import pseudonyms
-
-        folder = self.path.parent if self.path else None
-        has_key = bool(os.environ.get(pseudonyms.KEY_VARIABLE)) or (folder and (folder / "key").exists())
-        if not has_key:  # a query must not make one
-            return (given,)
-        names = pseudonyms.load_key(folder)
-        return (given, names.user(given), names.session(given))
+        keys = self.keys()
+        return (given, *keys.users(given), *keys.sessions(given))
 
 
 def _spans(connection: Connection, rows: Sequence[RowMapping]) -> list[Span]:
