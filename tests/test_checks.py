@@ -650,6 +650,26 @@ def test_spans_that_did_not_end_as_they_should_are_named(status, answered):
     assert finding.evidence["span_status"] == status
 
 
+def test_a_step_that_was_cancelled_because_its_reader_left_is_no_finding_of_its_own():
+    """Breaking out of `graph.astream()` cancels the node that runs; the graph did not go on without it."""
+    build = TraceBuilder(status="closed_early")
+    build.add("chain", "node", status="cancelled", ms=20)
+
+    findings = ask("finish_reason", build.trace())
+
+    assert [finding.span_id for finding in findings] == [build.root.span_id]
+
+
+def test_a_step_that_was_cancelled_while_the_stream_went_on_is_one():
+    build = TraceBuilder(status="closed_early")
+    slow = build.add("chain", "node", status="cancelled", ms=20)
+    build.add("chain", "next")
+
+    findings = ask("finish_reason", build.trace())
+
+    assert slow.span_id in [finding.span_id for finding in findings]
+
+
 def test_an_interrupt_that_was_resumed_and_a_handoff_are_no_findings():
     build = TraceBuilder(status="interrupted")
     build.llm()

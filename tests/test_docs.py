@@ -120,8 +120,8 @@ def test_each_extra_is_described():
 
 def test_the_settings_described_are_those_that_are_read():
     source = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
-    read = set(re.findall(r"""["'](SPANSCOPE_[A-Z]+)["']""", source))
-    told = set(re.findall(r"^\| `(SPANSCOPE_[A-Z]+)`", (REFERENCE / "settings.md").read_text(), re.MULTILINE))
+    read = set(re.findall(r"""["'](SPANSCOPE_[A-Z_]+)["']""", source))
+    told = set(re.findall(r"^\| `(SPANSCOPE_[A-Z_]+)`", (REFERENCE / "settings.md").read_text(), re.MULTILINE))
     assert told == read
 
 

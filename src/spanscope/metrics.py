@@ -50,6 +50,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     Metric(semconv.M_TOKENS_OUTPUT, "count", "token", "Output tokens, reasoning included.", _CALL),
     Metric(semconv.M_TOKENS_TOTAL, "count", "token", "Input and output tokens.", _CALL),
     Metric(semconv.M_COST, "count", "dollar", "Cost of calls with a known price, in US dollars.", _CALL),
+    Metric(semconv.M_PRICE_MISSING, "count", "call", "Calls with known tokens and no known price.", _CALL),
     Metric(
         semconv.M_TRACE_DURATION, "distribution", "millisecond", "Duration of a trace.", (*_SCOPE, "status")
     ),
@@ -134,6 +135,8 @@ def _call_figures(span: Span) -> Iterator[tuple[str, float]]:
             yield name, count
     if span.cost_usd is not None:
         yield semconv.M_COST, float(span.cost_usd)
+    elif span.attributes.get(semconv.PRICE_MISSING):
+        yield semconv.M_PRICE_MISSING, 1
 
 
 def _is_truncated(span: Span) -> bool:

@@ -23,6 +23,7 @@ from spanscope.checks._base import (
 from spanscope.report import Finding, FindingStatus, Severity
 from spanscope.semconv import HTTP_STATUS_CODE, Status
 from spanscope.spans import Span
+from spanscope.trace import Trace
 
 NAME = "finish_reason"
 NORMAL: Final = frozenset({"stop", "tool_calls"})
@@ -110,7 +111,17 @@ def _by_status(context: CheckContext) -> Iterator[Finding]:
         judges["interrupted"] = _interrupted
     for status, judge in judges.items():
         for span in origins(context.trace, status):
-            yield judge(span, context)
+            if not _ended_by_the_reader(span, context.trace):
+                yield judge(span, context)
+
+
+def _ended_by_the_reader(span: Span, trace: Trace) -> bool:
+    """Cancelled by closing the stream around it, which is a finding by itself: nothing began afterwards."""
+    around = contained_in(trace, span)
+    if span.status != "cancelled" or around is None or around.status != "closed_early":
+        return False
+    ended_ns = span.end_ns or span.start_ns
+    return not any(later.start_ns >= ended_ns and around in trace.ancestors(later) for later in trace.spans)
 
 
 def _failed(span: Span, context: CheckContext) -> Finding:
