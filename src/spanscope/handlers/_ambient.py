@@ -1,0 +1,60 @@
+"""Which run the frameworks' own contexts say the caller is in.
+
+A LangChain tool may call a LlamaIndex engine, which calls a LangChain chain: neither framework knows of
+the other, but each keeps what it runs in a context variable of its own.  Read here, never set; the one
+that was started last is the innermost.
+
+Each framework's handler adds its variable; asked by all handlers when they begin a run.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from spanscope.recorder import Run
+
+_UUID_CHARS: Final = 36
+
+
+class RunId(NamedTuple):
+    """A run id as the recorder takes it: anything that has a number."""
+
+    int: int
+
+
+Source = Callable[[], Any]
+_sources: Final[list[Source]] = []
+
+
+def source(read: Source) -> Source:
+    """Take `read` as a framework's word: it gives an id with an `int`, or None.  For use as a decorator."""
+    _sources.append(read)
+    return read
+
+
+def innermost(runs: Mapping[int, Run], *, besides: Source | None = None) -> Any:
+    """The id of the run around the caller, the last started where two frameworks name one; or None.
+
+    `besides` is left out: a framework that names the parent itself need not be asked again.
+    """
+    found: Any = None
+    for read in _sources:
+        if read is besides or (named := read()) is None:
+            continue
+        if found is not None:
+            this, other = runs.get(named.int), runs.get(found.int)
+            if this is None or (other is not None and other.start_ns > this.start_ns):
+                continue
+        found = named
+    return found
+
+
+@lru_cache(maxsize=16_384)
+def run_id_of(span_id: str) -> RunId:
+    """The number of an id that is a string: that of the UUID at its end, else its hash (128 bits)."""
+    try:
+        return RunId(UUID(span_id[-_UUID_CHARS:]).int)
+    except ValueError:
+        return RunId(int.from_bytes(blake2b(span_id.encode(), digest_size=16).digest()))
