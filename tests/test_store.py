@@ -33,6 +33,7 @@ from spanscope.exceptions import TraceNotFound
 from spanscope.redaction.pseudonyms import load_key
 from spanscope.spans import Span
 from spanscope.store import Store, TraceSummary, open_store, rows
+from spanscope.store.migrations import NEWEST
 
 in_one_file = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -588,7 +589,7 @@ def test_stats_tell_place_size_and_counts(backend: SqlBackend, store: Store, pat
     stats = store.stats()
     assert (stats["place"], stats["traces"], stats["spans"], stats["contents"]) == (str(path), 1, 4, 2)
     assert stats["size_bytes"] > 10_000
-    assert stats["schema"] == 1
+    assert stats["schema"] == NEWEST
 
 
 def test_reading_does_not_hinder_writing_nor_writing_reading(backend: SqlBackend, store: Store):

@@ -19,7 +19,7 @@ from spanscope.backends.sql import SqlBackend
 from spanscope.exceptions import ConfigError, MissingExtra, StoreError
 from spanscope.store import open_store
 from spanscope.store.location import locate
-from spanscope.store.migrations import STEPS, Unfit, migrate
+from spanscope.store.migrations import NEWEST, STEPS, Unfit, migrate
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_store_of_a_newer_version(path: Path):
         connection.execute("INSERT INTO migrations VALUES (99, 'tomorrow', '2030-01-01')")
 
     said = refusal(path)
-    assert "newer spanscope (its schema is 99, this one knows 1)" in said
+    assert f"newer spanscope (its schema is 99, this one knows {NEWEST})" in said
     assert "pip install -U spanscope" in said
     with pytest.raises(StoreError, match="newer spanscope"):
         open_store(path)
@@ -270,7 +270,7 @@ def test_a_new_store_notes_every_step_and_when(path: Path):
 
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT number, name, applied_at FROM migrations").fetchall()
-    assert [row[:2] for row in rows] == [(1, "first_tables")]
+    assert [row[:2] for row in rows] == [(1, "first_tables"), (2, "tables_for_retention")]
     assert rows[0][2].endswith("+00:00")
 
 
@@ -288,7 +288,9 @@ def test_an_older_store_takes_the_steps_that_it_lacks_and_keeps_its_spans(path: 
             migrate(connection, steps=(*STEPS, add_a_column))
     with engine.connect() as connection:
         assert "mood" in {column["name"] for column in inspect(connection).get_columns("traces")}
-        assert connection.exec_driver_sql("SELECT number FROM migrations").scalars().all() == [1, 2]
+        assert connection.exec_driver_sql("SELECT number FROM migrations").scalars().all() == list(
+            range(1, NEWEST + 2)
+        )
         assert connection.exec_driver_sql("SELECT count(*) FROM spans").scalar() == 1
 
 
@@ -315,5 +317,5 @@ def test_many_processes_may_make_the_same_store_at_once(tmp_path: Path):
             backend.shutdown()
 
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (NEWEST,)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, inspect, select
 
-from spanscope.store.tables import METADATA, MIGRATIONS
+from spanscope.store.tables import CLEARINGS, DAILY, METADATA, MIGRATIONS, SINKS
 
 Step = Callable[[Connection], None]
 
@@ -27,7 +27,12 @@ def first_tables(connection: Connection) -> None:
     METADATA.create_all(connection)
 
 
-STEPS: Final[tuple[Step, ...]] = (first_tables,)
+def tables_for_retention(connection: Connection) -> None:
+    """Daily sums, sinks and clearings."""
+    METADATA.create_all(connection, tables=[DAILY, SINKS, CLEARINGS])
+
+
+STEPS: Final[tuple[Step, ...]] = (first_tables, tables_for_retention)
 """Step n stands at n - 1."""
 NEWEST: Final = len(STEPS)
 

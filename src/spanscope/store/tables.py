@@ -3,13 +3,14 @@
 `spans` mirrors `spanscope.spans.Span` field by field, so that what was recorded is what is read back.
 `contents` holds each message once, under its id.  `traces` is derived: one row of sums and labels for
 each trace, recomputed from its spans whenever one of them is written, so that a list of traces needs
-no look at the spans.
+no look at the spans.  `daily` keeps the sums of spans that were pruned, `sinks` where else spans went, and
+`clearings` that something was erased or pruned.
 
 The classes are definitions only: writing goes through Core with the tables named below them, because
 an ORM object costs nine times as much as a row.  Structured fields are JSON text, and NULL where they
 are empty, to keep rows short.
 
-Used by `writer`, `totals` and `queries`; a change here needs a step in `migrations`.
+Used by all modules that read or write the store; a change here needs a step in `migrations`.
 """
 
 from typing import Any, Final
@@ -141,6 +142,57 @@ class TraceRow(StoreTable, table=True):
     prompt_version: str | None = None
 
 
+class DailyRow(StoreTable, table=True):
+    """What the spans of one day added up to, kept when they are pruned.  A label that is not known is ''."""
+
+    __tablename__ = "daily"
+
+    day: str = Field(primary_key=True)
+    """`2026-01-31`, of the span's start in UTC."""
+    kind: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
+    service: str = Field(primary_key=True)
+    status: str = Field(primary_key=True)
+    calls: int = Field(sa_type=BigInteger)
+    priced: int = Field(sa_type=BigInteger)
+    """Calls whose cost is known."""
+    timed: int = Field(sa_type=BigInteger)
+    """Calls that have ended."""
+    input_tokens: int | None = _integer()
+    output_tokens: int | None = _integer()
+    total_tokens: int | None = _integer()
+    cost_nano_usd: int | None = _integer()
+    duration_ms: float
+    histogram: str
+    """JSON list: how many took up to each of `daily.BOUNDS_MS`, and how many longer."""
+
+
+class SinkRow(StoreTable, table=True):
+    """A sink that was given the same spans as this store, from which we can erase nothing."""
+
+    __tablename__ = "sinks"
+
+    name: str = Field(primary_key=True)
+    first_used: str
+    last_used: str
+
+
+class ClearingRow(StoreTable, table=True):
+    """An erasure or pruning: when, by what kind of condition and how much; never whose.
+
+    Writers look at the highest number to learn that contents they have written may be gone.
+    """
+
+    __tablename__ = "clearings"
+
+    number: int | None = Field(default=None, primary_key=True)
+    at: str
+    action: str
+    conditions: str
+    counts: str
+
+
 class MigrationRow(StoreTable, table=True):
     """A step of the schema that this store has taken."""
 
@@ -155,6 +207,9 @@ METADATA: Final = StoreTable.metadata
 SPANS: Final[Table] = METADATA.tables["spans"]
 CONTENTS: Final[Table] = METADATA.tables["contents"]
 TRACES: Final[Table] = METADATA.tables["traces"]
+DAILY: Final[Table] = METADATA.tables["daily"]
+SINKS: Final[Table] = METADATA.tables["sinks"]
+CLEARINGS: Final[Table] = METADATA.tables["clearings"]
 MIGRATIONS: Final[Table] = METADATA.tables["migrations"]
 
 # Most traces of most applications have none of these, and then the index is empty.

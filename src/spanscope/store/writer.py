@@ -8,7 +8,7 @@ Fed by `backends.sql`; its SQL is made by `statements`, its sums by `totals`.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, Engine, and_, delete, exc, select
@@ -41,37 +41,54 @@ class Writer:
         self._emptied = delete(TRACES).where(matching.among(TRACES.c.trace_id))
         self._stored: OrderedDict[str, int] = OrderedDict()
         """Content id -> length of the text in the store; least recently used first."""
+        self._clearings: int | None = None
 
     def write(self, spans: Sequence[Span]) -> None:
         """Write the batch, or raise SQLAlchemy's error and leave the store as it was."""
         by_id = _latest(spans)
         latest = by_id.values()
         rows = [span_row(span) for span in latest]
-        contents = self._unseen(latest)
-        content_rows = [
-            (content.content_id, content.role, content.chars, content.text)
-            # In one order everywhere: two writers of the same messages must not lock each other out.
-            for _, content in sorted(contents.items())
-        ]
         # One that was moved while it was open may have ended in the same batch.
         moved = [by_id[span_id] for span_id in {span.span_id for span in spans if span.amended}]
         try:
-            self._commit(rows, content_rows, moved)
+            written = self._commit(rows, latest, moved)
         except _UNSTORABLE:
             # Seldom (half an emoji, a number beyond 64 bits), so it is only looked for when it hurts.
-            self._commit(list(map(storable, rows)), list(map(storable, content_rows)), moved)
-        self._remember(contents.values())
+            written = self._commit(list(map(storable, rows)), latest, moved, mend=storable)
+        self._remember(written)
 
-    def _commit(self, rows: Sequence[Row], content_rows: Sequence[Row], moved: Sequence[Span]) -> None:
+    def _commit(
+        self,
+        rows: Sequence[Row],
+        spans: Collection[Span],
+        moved: Sequence[Span],
+        mend: Callable[[Row], Row] = tuple,
+    ) -> Collection[Content]:
+        """Write it all, or nothing; gives the contents that the store lacked."""
         with self._engine.begin() as connection:
+            self._notice_clearings(connection)
+            unseen = self._unseen(spans)
+            content_rows = [
+                mend((content.content_id, content.role, content.chars, content.text))
+                # In one order everywhere: two writers of the same messages must not lock each other out.
+                for _, content in sorted(unseen.items())
+            ]
             touched = {row[_TRACE_ID] for row in rows}
             for span in moved:
                 touched |= _take_from_other_traces(connection, span)
             if content_rows:
-                connection.exec_driver_sql(self._upsert_contents, list(content_rows))
+                connection.exec_driver_sql(self._upsert_contents, content_rows)
             for statement, alike in self._spans.statements(rows):
                 connection.exec_driver_sql(statement, alike)
             self._recompute(connection, touched)
+        return unseen.values()
+
+    def _notice_clearings(self, connection: Connection) -> None:
+        """What was erased or pruned since the last batch is not stored any more, and must be written again."""
+        clearings = connection.exec_driver_sql("SELECT max(number) FROM clearings").scalar()
+        if clearings != self._clearings:
+            self._clearings = clearings
+            self._stored.clear()
 
     def _recompute(self, connection: Connection, trace_ids: Collection[str]) -> None:
         rows = self._totals.rows(connection, trace_ids)
