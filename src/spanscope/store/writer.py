@@ -84,7 +84,7 @@ class Writer:
         return unseen.values()
 
     def _notice_clearings(self, connection: Connection) -> None:
-        """What was erased or pruned since the last batch is not stored any more, and must be written again."""
+        """What was cleared away since the last batch is not stored any more, and must be written again."""
         clearings = connection.exec_driver_sql("SELECT max(number) FROM clearings").scalar()
         if clearings != self._clearings:
             self._clearings = clearings
