@@ -19,7 +19,9 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingExtra("ObsHandler", "langchain") from missing
 
+from spanscope.handlers import _ambient
 from spanscope.handlers import _langchain_payload as payload
+from spanscope.handlers._ambient import innermost
 from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
@@ -57,7 +59,8 @@ def _contained(hook: Hook) -> Hook:
     return guarded  # type: ignore[return-value]
 
 
-def _ambient() -> Any:
+@_ambient.source
+def _around() -> Any:
     """The id of the run that LangChain's own context says we are in."""
     config = _child_config()
     return None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
@@ -102,7 +105,15 @@ class ObsHandler(Handler, _Base):
     ) -> None:  # fmt: skip
         try:
             run = self._start(
-                run_id, parent_run_id, self, payload.chain, _ambient(), tags, metadata, serialized, kwargs
+                run_id,
+                parent_run_id,
+                self,
+                payload.chain,
+                innermost(self._runs),
+                tags,
+                metadata,
+                serialized,
+                kwargs,
             )
             if run is not None:
                 run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
@@ -117,7 +128,15 @@ class ObsHandler(Handler, _Base):
     ) -> None:  # fmt: skip
         try:
             run = self._start(
-                run_id, parent_run_id, self, payload.llm, _ambient(), tags, metadata, serialized, kwargs
+                run_id,
+                parent_run_id,
+                self,
+                payload.llm,
+                innermost(self._runs),
+                tags,
+                metadata,
+                serialized,
+                kwargs,
             )
             if run is not None:
                 run.kind = "llm"
@@ -131,7 +150,15 @@ class ObsHandler(Handler, _Base):
     ) -> None:  # fmt: skip
         try:
             run = self._start(
-                run_id, parent_run_id, self, payload.llm, _ambient(), tags, metadata, serialized, kwargs
+                run_id,
+                parent_run_id,
+                self,
+                payload.llm,
+                innermost(self._runs),
+                tags,
+                metadata,
+                serialized,
+                kwargs,
             )
             if run is not None:
                 run.kind = "llm"
@@ -145,7 +172,15 @@ class ObsHandler(Handler, _Base):
     ) -> None:  # fmt: skip
         try:
             run = self._start(
-                run_id, parent_run_id, self, payload.tool, _ambient(), tags, metadata, serialized, kwargs
+                run_id,
+                parent_run_id,
+                self,
+                payload.tool,
+                innermost(self._runs),
+                tags,
+                metadata,
+                serialized,
+                kwargs,
             )
             if run is not None:
                 run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
@@ -158,7 +193,15 @@ class ObsHandler(Handler, _Base):
     ) -> None:  # fmt: skip
         try:
             run = self._start(
-                run_id, parent_run_id, self, payload.retriever, _ambient(), tags, metadata, serialized, kwargs
+                run_id,
+                parent_run_id,
+                self,
+                payload.retriever,
+                innermost(self._runs),
+                tags,
+                metadata,
+                serialized,
+                kwargs,
             )
             if run is not None:
                 run.payload = freeze(query)

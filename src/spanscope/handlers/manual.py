@@ -7,7 +7,6 @@ Feeds `recorder`, like a framework's handler.  `observed` records whole function
 """
 
 import os
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from spanscope import semconv
 from spanscope.exceptions import ConfigError
 from spanscope.handlers import _known
 from spanscope.handlers import _manual_payload as payload
+from spanscope.handlers._ambient import innermost
 from spanscope.handlers._source import Handler
 from spanscope.recorder import Run, current_block
 from spanscope.runtime import Runtime, runtimes
@@ -193,7 +193,12 @@ def begin(name: str, kind: str, given: Any, handler: Handler | None = None) -> B
         return UNRECORDED
     try:
         run = source.recorder.start(
-            uuid.uuid4(), None, source, payload.block, ambient=_ambient_run_id(), options={"name": name}
+            uuid.uuid4(),
+            None,
+            source,
+            payload.block,
+            ambient=innermost(source.recorder.runs),
+            options={"name": name},
         )
         if run is None:
             return UNRECORDED
@@ -227,23 +232,15 @@ def traceparent() -> str | None:
 
 
 def _around() -> tuple[Run | None, Runtime | None]:
-    ambient = _ambient_run_id()
     block = current_block.get()
     if block is not None and block.end_ns is not None:
         block = None
     for runtime in runtimes():
+        ambient = innermost(runtime.recorder.runs)
         run = runtime.recorder.runs.get(ambient.int) if ambient is not None else None
         if run is not None and (block is None or block.start_ns < run.start_ns):
             return run, runtime
     return (block, block.handler.runtime) if block is not None else (None, None)
-
-
-def _ambient_run_id() -> Any:
-    """The run that LangChain says we are in, if LangChain is in use at all."""
-    module = sys.modules.get("langchain_core.runnables.config")
-    variable = getattr(module, "var_child_runnable_config", None)  # absent while it is being imported
-    config = variable.get() if variable is not None else None
-    return getattr(config.get("callbacks"), "parent_run_id", None) if config else None
 
 
 def _after_fork_in_child() -> None:
