@@ -54,7 +54,14 @@ class Assembler:
                 run = queue.popleft()
             except IndexError:
                 return
-            yield from self._look_at(run)
+            if run.trace.into is not None:
+                # Adopted: the place of what was written of its former trace is known now.
+                yield from self._amend(run.trace)
+            if not run.noted:
+                # Its start.  The end has a notice of its own, behind those of the children.
+                self._note(run)
+            elif (draft := self._finish(run)) is not None:
+                yield draft
 
     def sweep(self, *, everything: bool = False) -> Iterator[Draft]:
         """What time brings: runs open for long, cancelled ones that nobody ended, abandoned ones.
@@ -70,25 +77,26 @@ class Assembler:
                 ref = id(run.trace.resolve())
                 busy[ref] = max(busy.get(ref, 0), run.last_ns)
         for run in list(self.open.values()):
+            draft = None
             if run.end_ns is not None:
-                yield from self._look_at(run)
+                draft = self._finish(run)
             elif (ended := next((c for c in cancelled if run.is_below(c[0])), None)) is not None:
                 run.end_ns, run.error = ended[0].end_ns, ended[1]
-                yield from self._look_at(run)
+                draft = self._finish(run)
             elif now - busy[id(run.trace.resolve())] > self._idle_ns:
-                yield from self._abandon(run)
+                draft = self._abandon(run)
             elif not run.written_open and (everything or now - run.start_ns > self._open_after_ns):
                 run.written_open = True
-                if (draft := self._draft(run, "open")) is not None:
-                    yield draft
+                draft = self._draft(run, "open")
+            if draft is not None:
+                yield draft
 
     def close(self) -> Iterator[Draft]:
         """At shutdown: whatever is open will not be seen to end."""
         for run in list(self.open.values()):
-            if run.end_ns is not None:
-                yield from self._look_at(run)
-            else:
-                yield from self._abandon(run)
+            draft = self._finish(run) if run.end_ns is not None else self._abandon(run)
+            if draft is not None:
+                yield draft
 
     def reset(self) -> None:
         """Forget everything: in a forked child the open runs belong to the parent."""
@@ -99,23 +107,15 @@ class Assembler:
 
     # --- one run --------------------------------------------------------------------------------------
 
-    def _look_at(self, run: Run) -> Iterator[Draft]:
-        if run.trace.into is not None:
-            # Adopted: the place of what was written of its former trace is known now.
-            yield from self._amend(run.trace)
-        if run.finished:
-            return
-        if not run.noted:
-            # Its start.  The end has a notice of its own, behind those of the children.
-            self._note(run)
-            return
-        if run.end_ns is None:
-            return
+    def _finish(self, run: Run) -> Draft | None:
+        """The draft of a run that has ended; None when it has one already, or is not stored."""
+        if run.finished or run.end_ns is None:
+            return None
         run.finished = True
         self.open.pop(id(run), None)
-        if (draft := self._draft(run, None)) is not None:
-            yield draft
+        draft = self._draft(run, None)
         self._let_go(run)
+        return draft
 
     def _note(self, run: Run) -> None:
         run.noted = True
@@ -161,14 +161,14 @@ class Assembler:
             if run.finished:
                 self._keep_or_unload(run)
 
-    def _abandon(self, run: Run) -> Iterator[Draft]:
+    def _abandon(self, run: Run) -> Draft | None:
         run.end_ns = run.last_ns
         run.finished = True
         self.open.pop(id(run), None)
         if (draft := self._draft(run, "abandoned")) is not None:
             draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
-            yield draft
         self._let_go(run)
+        return draft
 
     def _draft(self, run: Run, status: str | None, *, again: bool = False) -> Draft | None:
         """What is known of the run by now; None for one that is not stored."""

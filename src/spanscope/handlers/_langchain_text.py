@@ -36,12 +36,14 @@ def _block(block: Any) -> str:
 def message_of(frozen: FrozenMessage) -> Message:
     """Role and text of a message; the tools that it calls are part of its text."""
     message, content = frozen
-    role = getattr(message, "type", None) or type(message).__name__
+    # Of its fields, and not as attributes: asking a pydantic model for one that it lacks costs as much as
+    # all the rest here.
+    fields = vars(message)
+    role = fields.get("type") or type(message).__name__
     if role == "chat":
-        role = getattr(message, "role", role)
-    text = block_text(content)
-    calls = getattr(message, "tool_calls", None)
-    if calls:
+        role = fields.get("role", role)
+    text = content if type(content) is str else block_text(content)
+    if calls := fields.get("tool_calls"):
         lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
         text = "\n".join([text, *lines] if text else lines)
     return Message(str(role).removesuffix("MessageChunk").lower() if "Chunk" in role else role, text)
@@ -110,7 +112,7 @@ def _as_json(frozen: Any) -> Message | None:
 
 def to_json(value: Any) -> str:
     """Compact JSON of a frozen value; messages in it become their text."""
-    return json.dumps(_plain(value), ensure_ascii=False, default=_foreign)
+    return _encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -128,3 +130,6 @@ def _plain(value: Any) -> Any:
 
 def _foreign(value: Any) -> str:
     return f"<{type(value).__name__}>"
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, default=_foreign).encode

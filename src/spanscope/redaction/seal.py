@@ -7,7 +7,7 @@ else is text and passes the redactor.  A field for which there is no rule does n
 Runs on the worker thread, after `pricing`; what it returns goes to every backend.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from re import compile as pattern
 from typing import Any, Final, TypeVar
@@ -35,29 +35,33 @@ _MAX_EVENTS = 200
 _MAX_ATTRIBUTES = 100
 _MAX_DOCUMENTS = 200
 
+_NO_TRACE_ID = "0" * 32
+_NO_SPAN_ID = "0" * 16
 _TRACE_ID = pattern(r"[0-9a-f]{32}")
 _SPAN_ID = pattern(r"[0-9a-f]{16}")
 _DIGEST = pattern(r"[0-9a-f]{16}(?:[0-9a-f]{16})?")
 _DOCUMENT_KEYS = (semconv.DOC_ID, semconv.DOC_SCORE, semconv.DOC_CHARS, semconv.DOC_SOURCE, semconv.DOC_HASH)
 _QUESTION_ROLES = frozenset({"human", "user"})
 
-_LABELS = (
-    *(
-        "name",
-        "framework",
-        "environment",
-        "service",
-        "release",
-        "provider",
-        "request_model",
-        "response_model",
-    ),
-    *("usage_source", "cost_source", "finish_reason_raw", "prompt_name", "prompt_version", "error_type"),
+_LABELS = frozenset(
+    {
+        *("name", "framework", "environment", "service", "release", "provider", "request_model"),
+        *("response_model", "usage_source", "cost_source", "finish_reason_raw", "prompt_name"),
+        *("prompt_version", "error_type"),
+    }
 )
+_MAX_PLAIN = 8192
 _COUNTS = (
     *("max_tokens", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "message_count", "output_chars"),
 )
+_INTEGERS = frozenset({*_COUNTS, "end_ns"})
+_TOO_LARGE = 2**63
+_VOCABULARIES: dict[str, Collection[str]] = {
+    "parent_source": frozenset({"framework", "ambient", "remote", "none"}),
+    "kind": frozenset(semconv.KINDS),
+    "finish_reason": frozenset(semconv.FINISH_REASONS),
+}
 _MEASURES = ("temperature", "time_to_first_token_ms", "tokens_per_second")
 
 T = TypeVar("T")
@@ -84,11 +88,13 @@ class Seal:
         self._preview_chars = preview_chars
         self._max_content_chars = max_content_chars
         self._contents: Recent[tuple[str, str], Content] = Recent(max_items=4096, max_weight=8_000_000)
+        self._plain: set[str] = set()
+        """Short texts that redaction leaves as they are: nearly every name and label is among them."""
+        self._keys: dict[str, tuple[str, str | None]] = {}
+        """Names of attributes: how they are written, and what they say of their value."""
         self._rules: Mapping[str, Callable[[Any], Any]] = {
             "parent_id": self._span_id,
-            "parent_source": one_of(("framework", "ambient", "remote", "none")),
-            "kind": one_of(semconv.KINDS),
-            "finish_reason": one_of(semconv.FINISH_REASONS),
+            **{name: one_of(words) for name, words in _VOCABULARIES.items()},
             "user_id": self._user,
             "session_id": self._session,
             "thread_id": self._session,
@@ -106,19 +112,25 @@ class Seal:
             **dict.fromkeys(_MEASURES, real),
             **dict.fromkeys(("streamed", "cache_hit", "usage_in_children", "amended"), truth),
         }
+        # The quick way of `_facts`, for values that their rules would leave as they are.
+        self._harmless: Mapping[str, Collection[str]] = _VOCABULARIES | dict.fromkeys(_LABELS, self._plain)
+        self._parts = (
+            *(self._facts, self._attributes, self._events, self._error),
+            *(self._messages, self._policy),
+        )
 
     def seal(self, draft: Draft) -> Span:
         """The span of this draft, under its content policy.  Never raises, whatever the draft holds."""
         fields: dict[str, Any] = {}
-        for part in (self._facts, self._attributes, self._events, self._error, self._messages, self._policy):
+        for part in self._parts:
             try:
                 part(draft, fields)
             except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: the other parts stay
                 self._health.fault(STAGE, fault)
         fields.setdefault("kind", "span")
         fields.setdefault("name", fields["kind"])
-        fields["trace_id"] = self._guarded(self._trace_id, draft.trace_id, "0" * 32)
-        fields["span_id"] = self._guarded(self._span_id, draft.span_id, "0" * 16)
+        fields["trace_id"] = self._guarded(self._trace_id, draft.trace_id, _NO_TRACE_ID)
+        fields["span_id"] = self._guarded(self._span_id, draft.span_id, _NO_SPAN_ID)
         fields["start_ns"] = self._guarded(moment, draft.start_ns, None) or 0
         fields["status"] = _KNOWN_STATUS(draft.status) or "abandoned"
         return make_span(fields)
@@ -137,9 +149,16 @@ class Seal:
     # --- facts: one rule for each field of a span -----------------------------------------------------
 
     def _facts(self, draft: Draft, fields: dict[str, Any]) -> None:
-        rules = self._rules
+        rules, harmless = self._rules, self._harmless
         for name, value in draft.facts.items():
             if value is None:
+                continue
+            if type(value) is str:
+                if name in harmless and value in harmless[name]:
+                    fields[name] = value
+                    continue
+            elif type(value) is int and name in _INTEGERS and 0 <= value < _TOO_LARGE:
+                fields[name] = value
                 continue
             rule = rules.get(name)
             if rule is None:
@@ -182,7 +201,15 @@ class Seal:
 
     def _label(self, value: Any) -> str:
         """A name, tag or other short text, redacted and cut."""
-        return self._redactor.label(value if type(value) is str else as_text(value))
+        text = value if type(value) is str else as_text(value)
+        if text in self._plain:
+            return text
+        label = self._redactor.label(text)
+        if label == text:  # so that nothing secret is remembered
+            if len(self._plain) >= _MAX_PLAIN:
+                self._plain.clear()
+            self._plain.add(text)
+        return label
 
     def _preview(self, value: Any) -> str:
         return self._redactor.preview(as_text(value), self._preview_chars)
@@ -207,19 +234,30 @@ class Seal:
     def _attributes(self, draft: Draft, fields: dict[str, Any]) -> None:
         user = draft.facts.get("user_id")
         raw_user = as_text(user) if user is not None else None
-        fields["attributes"] = {
-            self._label(key): self._attribute(key, value, raw_user)
-            for key, value in islice(draft.attributes.items(), _MAX_ATTRIBUTES)
-        }
+        plain, keys, attributes = self._plain, self._keys, dict[str, Any]()
+        for key, value in islice(draft.attributes.items(), _MAX_ATTRIBUTES):
+            label, said = keys[key] if key in keys else self._key(key)
+            if type(value) is str and said is None and value in plain and value != raw_user:
+                attributes[label] = value
+            else:
+                attributes[label] = self._attribute(key, said, value, raw_user)
+        fields["attributes"] = attributes
         # The person must not stand beside the pseudonym.
         if raw_user in (tags := fields.get("tags", ())):
             fields["tags"] = tuple([self._user(tag) if tag == raw_user else tag for tag in tags])
 
-    def _attribute(self, key: Any, value: Any, raw_user: str | None) -> Any:
+    def _key(self, key: Any) -> tuple[str, str | None]:
+        if type(key) is not str:
+            return self._label(key), None
+        known = self._label(key), meaning(key)
+        if known[0] == key and len(self._keys) < _MAX_PLAIN:
+            self._keys[key] = known
+        return known
+
+    def _attribute(self, key: Any, said: str | None, value: Any, raw_user: str | None) -> Any:
         kind = type(value)
         if value is None or kind is bool or (kind in (int, float) and -1e6 < value < 1e6):
             return value
-        said = meaning(key) if type(key) is str else None
         if said == "secret":
             return SECRET
         if key == semconv.DOCUMENTS:
