@@ -32,7 +32,7 @@ LINE_ID = 16
 """Digits of an id that are shown: ids begin with the time, so it takes some to tell neighbours apart."""
 _TITLES = ("id", "when", "name", "status", "took", "tokens", "cost", "calls")
 _NAME, _STATUS = 2, 3
-_DROPPED_FIRST = (7, 5, 6, 4)
+_DROPPED_FIRST = (7, 5, 6, 4, 1)
 _NAME_CHARS = 16
 """What a name gets at least, if it is that long."""
 _GAP = 2
