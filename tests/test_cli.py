@@ -87,6 +87,7 @@ def two_traces(store: Path) -> None:
     """`a`: two hours old, failed; `b`: a minute old, good, with a model call."""
     old_ns = NOW_NS - 120 * MINUTE_NS
     failed = {"name": "order_agent", "status": "error", "error_type": "TimeoutError", "session_id": "s-1"}
+    failed["tags"] = ("night",)
     write(
         store,
         span("a", start_ns=old_ns, end_ns=old_ns + 10**9, **failed),
@@ -140,6 +141,7 @@ def test_list_as_json_gives_whole_ids_and_exact_money(run, two_traces):
         (["--since", "5h"], ["b", "a"]),
         (["--limit", "1"], ["b"]),
         (["--user", "nobody"], []),
+        (["--tag", "night"], ["a"]),
     ],
 )
 def test_list_can_be_narrowed(run, two_traces, options, expected):
@@ -156,6 +158,31 @@ def test_names_with_brackets_are_printed_as_they_are(run, store):
     """Rich would take `[red]` in a name for a colour."""
     write(store, span("a", name="[red]chain[/red]"))
     assert "[red]chain[/red]" in run("list")[1]
+
+
+def test_an_unknown_status_is_a_mistake_and_no_empty_list(run, two_traces):
+    code, out, err = run("list", "--status", "eror")
+    assert (code, out) == (2, "")
+    assert "status 'eror' is unknown (did you mean 'error'?): known are abandoned, cancelled" in err
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
+def test_no_letter_is_lost_however_narrow_the_terminal(run, store, monkeypatch, columns):
+    name = "THE_LONGEST_NAME_OF_ALL_CHAINS_IN_THIS_SHOP"
+    monkeypatch.setenv("COLUMNS", str(columns))
+    write(store, span("a", name=name, status="closed_early"))
+    rows = run("list")[1].splitlines()[1:]
+
+    assert rows[0].startswith("a" * 16)
+    assert "closed_early" in rows[0]
+    assert "".join(piece for row in rows for piece in row.split() if piece in name) == name
+
+
+def test_figures_are_left_out_before_names_get_too_narrow(run, two_traces, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    header = run("list")[1].splitlines()[0].split()
+    assert header[:4] == ["id", "when", "name", "status"]
+    assert "calls" not in header
 
 
 @pytest.mark.parametrize(

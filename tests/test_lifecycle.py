@@ -252,6 +252,32 @@ def test_an_end_after_the_run_was_abandoned_does_no_harm(handler):
     assert len(recorded(handler).spans) == 1
 
 
+def test_an_abandoned_run_stays_abandoned_when_its_parent_shows_up_afterwards(handler):
+    handler.runtime.assembler = Assembler(handler.recorder, idle_ns=1_000_000)
+    parent, child = uuid.uuid4(), uuid.uuid4()
+    handler.on_chain_start({}, "in", run_id=child, parent_run_id=parent, name="child")
+    time.sleep(0.02)
+    settled(handler)
+    handler.on_chain_start({}, "in", run_id=parent, name="parent")
+    handler.on_chain_end("out", run_id=parent)
+
+    trace = recorded(handler)
+    assert tree(trace) == ("parent", [("child", [])])
+    assert named(trace, "child").status == "abandoned"
+    assert semconv.LAST_ACTIVITY_MS in named(trace, "child").attributes
+
+
+def test_after_shutdown_a_handler_keeps_nothing_and_counts_what_it_dropped(handler):
+    handler.runtime.shutdown(2.0)
+    for _ in range(3):
+        chain().invoke({"q": "hi"}, config=config(handler))
+
+    assert not handler.recorder.queue
+    assert not handler.recorder.runs
+    assert handler.runtime.health.counters["spans_dropped"] == 9
+    assert not handler.flush(0.1)
+
+
 # --- run ids used again, events delivered twice ------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from strategies_spans import (
 
 from spanscope import semconv
 from spanscope.backends.sql import SqlBackend
-from spanscope.exceptions import TraceNotFound
+from spanscope.exceptions import ConfigError, TraceNotFound
 from spanscope.redaction.pseudonyms import load_key
 from spanscope.spans import Span
 from spanscope.store import Store, TraceSummary, open_store, rows
@@ -419,6 +419,35 @@ def test_times_bound_a_list_from_below_inclusive_to_above_exclusive(backend: Sql
     assert store.traces(until=start) == []
     assert len(store.traces(until=start + timedelta(microseconds=1))) == 1
     assert store.traces(since=start + timedelta(microseconds=1)) == []
+
+
+@pytest.mark.parametrize("since", ["2026-01-31", "2026-01-31T00:00+00:00", "10000w"])
+def test_a_time_may_be_text(backend: SqlBackend, store: Store, since: str):
+    backend.export([make_span(start_ns=int(datetime(2026, 2, 2, tzinfo=UTC).timestamp()) * 10**9)])
+
+    assert len(store.traces(since=since)) == len(store.spans(since=since)) == 1
+    assert store.traces(until=since) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ({"since": "yesterday"}, "since 'yesterday' is no time: write 30m, 12h"),
+        ({"until": 1_700_000_000}, "until takes a datetime or text .*, not int"),
+        ({"status": "eror"}, r"status 'eror' is unknown \(did you mean 'error'\?\): known are abandoned"),
+        ({"status": "succeeded"}, r"status 'succeeded' is unknown: known are .*ok"),
+    ],
+)
+def test_a_condition_that_can_match_nothing_is_refused_with_the_remedy(store, backend, condition, message):
+    with pytest.raises(ConfigError, match=message):
+        store.traces(**condition)
+    with pytest.raises(ConfigError, match=message):
+        store.spans(**condition)
+
+
+def test_a_kind_that_there_is_not_is_refused(backend: SqlBackend, store: Store):
+    with pytest.raises(ConfigError, match=r"kind 'model' is unknown: known are agent"):
+        store.spans(kind="model")
 
 
 def test_a_naive_time_is_local(backend: SqlBackend, store: Store):

@@ -213,6 +213,37 @@ def test_a_runnable_in_a_raw_thread_that_is_given_the_header_hangs_on_the_step(h
     assert named(trace, "inner").parent_source == "remote"
 
 
+def test_runs_that_name_the_same_correlation_id_are_linked(handler):
+    """A thread that was given the handler and nothing else has no parent to tell; both name the request."""
+    request = {"correlation_id": "r-17"}
+    in_a_raw_thread_of_a_step(handler, {"callbacks": [handler], "metadata": request}, metadata=request)
+    outer, inner = all_traces(handler)
+    assert (tree(outer), tree(inner)) == (("outer", []), ("inner", []))
+    assert inner.root.attributes["spanscope.linked_trace_id"] == outer.trace_id
+    assert "spanscope.linked_trace_id" not in outer.root.attributes
+
+
+def test_a_correlation_id_may_be_given_by_a_block(handler):
+    with context(metadata={"correlation_id": 17}), span("request") as request:
+        in_a_raw_thread(INNER.invoke, "a", {"callbacks": [handler], "metadata": {"correlation_id": "17"}})
+    (inner,) = [trace for trace in all_traces(handler) if trace.root.name == "inner"]
+    assert inner.root.attributes["spanscope.linked_trace_id"] == request.trace_id
+
+
+def test_runs_with_other_correlation_ids_or_none_are_not_linked(handler):
+    for metadata in ({"correlation_id": "r-1"}, {"correlation_id": "r-2"}, {}, {}):
+        INNER.invoke("a", {"callbacks": [handler], "metadata": metadata})
+    assert not any("spanscope.linked_trace_id" in trace.root.attributes for trace in all_traces(handler))
+
+
+def test_runs_of_one_session_are_found_together(handler):
+    session = {"session_id": "s-1"}
+    in_a_raw_thread_of_a_step(handler, {"callbacks": [handler], "metadata": session}, metadata=session)
+    assert handler.flush()
+    with open_store(handler.settings.store) as store:
+        assert {one.name for one in store.traces(session_id="s-1")} == {"outer", "inner"}
+
+
 # --- other processes ----------------------------------------------------------------------------------------
 
 ANOTHER_PROGRAM = """

@@ -8,8 +8,8 @@ Reads what `recorder` noted; its drafts go on to `redaction`.  Runs on the worke
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from spanscope import semconv
 from spanscope.drafts import Draft
@@ -43,6 +43,8 @@ class Assembler:
         self._provisional: dict[int, tuple[int, list[Run]]] = {}
         """Finished runs of traces whose true parent may still show up, by the trace's identity."""
         self._cancelled: list[tuple[Run, BaseException | None]] = []
+        self._correlated: dict[str, str] = {}
+        """The first trace of each correlation id, the newest last."""
 
     # --- what the worker calls ----------------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class Assembler:
         self._ended.clear()
         self._provisional.clear()
         self._cancelled.clear()
+        self._correlated.clear()
 
     # --- one run --------------------------------------------------------------------------------------
 
@@ -122,6 +125,8 @@ class Assembler:
         self.open[id(run)] = run
         try:
             self._promote(run)
+            if run.parent is None:
+                self._link(run)
         except Exception as fault:  # noqa: BLE001  the boundary of a span: the trace goes on without these facts
             self._recorder.health.fault("assemble", fault)
         above = run.parent
@@ -163,10 +168,9 @@ class Assembler:
 
     def _abandon(self, run: Run) -> Draft | None:
         run.end_ns = run.last_ns
-        run.finished = True
+        run.finished = run.abandoned = True
         self.open.pop(id(run), None)
-        if (draft := self._draft(run, "abandoned")) is not None:
-            draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
+        draft = self._draft(run, None)
         self._let_go(run)
         return draft
 
@@ -196,6 +200,9 @@ class Assembler:
             except Exception as fault:  # noqa: BLE001  the boundary of a span: it goes on without these facts
                 self._recorder.health.fault(stage, fault)
                 draft.attributes[semconv.EXTRACT_ERRORS] = [stage]
+        if run.abandoned:
+            status = "abandoned"
+            draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
         if status is not None:
             draft.status = status
         if draft.status == "cancelled":
@@ -242,6 +249,21 @@ class Assembler:
                 if name not in PROMPT_FACTS:
                     facts.setdefault(name, value)
 
+    def _link(self, run: Run) -> None:
+        """Two traces that name the same correlation id belong together, though none called the other.
+
+        So it is with a run in a thread that was given the handler and nothing else.
+        """
+        said = next((found for place in _metadata_of(run) if (found := place.get("correlation_id"))), None)
+        trace_id = run.trace.resolve().trace_id
+        if said is None or run.trace.provisional:
+            return
+        first = self._correlated.setdefault(str(said), trace_id)
+        if first != trace_id:
+            run.linked_trace = first
+        if len(self._correlated) > self._linger_runs:
+            self._correlated.pop(next(iter(self._correlated)))
+
     def _tell(self, run: Run, draft: Draft) -> None:
         """Whose the run is, its tags, prompt and metadata, and what the user set on it."""
         scope, own, facts = run.scope, run.handler.scope, draft.facts
@@ -266,6 +288,8 @@ class Assembler:
             metadata.update(run.handler.own_metadata(run.metadata, above))
         if metadata:
             draft.attributes[semconv.METADATA] = metadata
+        if run.linked_trace is not None:
+            draft.attributes[semconv.LINKED_TRACE] = run.linked_trace
         if run.extra:
             draft.attributes.update(run.extra)
         if run.events:
@@ -289,6 +313,14 @@ class Assembler:
         for key, waiting in list(orphans.items()):
             if all(r.end_ns is not None and now - r.end_ns > 12 * self._linger_ns for r in waiting):
                 orphans.pop(key, None)
+
+
+def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
+    """What was said about this very run: by its call, then by a block around it."""
+    if isinstance(run.metadata, Mapping):
+        yield run.metadata
+    if run.scope is not None:
+        yield run.scope.metadata
 
 
 def _unload(run: Run) -> None:

@@ -84,7 +84,9 @@ class Run:
     """Session, user, prompt … as its metadata says, read by the worker."""
     own_span_id: str | None = None
     hidden = late = reused = interrupted = resumed = False
-    noted = finished = written_open = inner_call = dropped = False
+    noted = finished = written_open = inner_call = dropped = abandoned = False
+    linked_trace: str | None = None
+    """Another trace that it belongs to, as both say."""
 
     def __init__(
         self,
@@ -244,7 +246,8 @@ class Recorder:
         if len(self.runs) > 2 * self._max_queue:
             del self.runs[run.key]
         self.health.count("spans_dropped")
-        self.health.say("spans_dropped", "spanscope drops spans: its queue is full")
+        why = "its queue is full" if self._max_queue else "the handler was shut down"
+        self.health.say("spans_dropped", f"spanscope drops spans: {why}")
 
     def open_run(self, run_id: Any) -> Run | None:
         """The run that an event in between belongs to, or None (counted)."""
@@ -264,6 +267,10 @@ class Recorder:
             run.events.append(happened)
         else:
             self.health.count("events_dropped")
+
+    def close(self) -> None:
+        """From now on every start is dropped and counted: nobody works it off any more."""
+        self._max_queue = 0
 
     def reset(self) -> None:
         """Forget everything: in a forked child the open runs belong to the parent."""

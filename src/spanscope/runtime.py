@@ -134,11 +134,13 @@ class Runtime:
     def _close_now(self, timeout_s: float) -> bool:
         """The last flush: what is open is written as abandoned, then the backends are shut down."""
         done = False
+        self.recorder.close()
         with contained("worker", self.health):
             self._drain()
             self.pipeline.send(self.assembler.sweep())
             self.pipeline.send(self.assembler.close())
             done = self.pipeline.flush(timeout_s)
+        self.recorder.reset()
         self._save_health()
         self.pipeline.shutdown()
         return done

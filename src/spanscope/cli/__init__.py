@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanscope.cli import keys
+from spanscope.cli import keys, prompts, reprice
 from spanscope.cli.options import AsJson, StorePath, console, print_json, tell
 from spanscope.exceptions import ConfigError, SpanscopeError
 
@@ -96,6 +96,7 @@ def list_traces(
     user: Annotated[
         str | None, typer.Option(help="Only this user: the id that your application gave.")
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only traces with this tag.")] = None,
     status: Annotated[str | None, typer.Option(help="Only this status: ok, error, cancelled, …")] = None,
     name: Annotated[
         str | None, typer.Option(help="Only traces that have this name, or a step of it.")
@@ -115,6 +116,7 @@ def list_traces(
     filters = {
         "session_id": session,
         "user_id": user,
+        "tag": tag,
         "status": status,
         "name": name,
         "model": model,
@@ -128,7 +130,8 @@ def list_traces(
     if as_json:
         print_json([summary_to_dict(summary) for summary in found])
     elif found:
-        console().print(list_table(found))
+        terminal = console()
+        terminal.print(list_table(found, width=terminal.width))
     else:
         typer.echo("No trace matches." if given else "The store holds no trace yet.", err=True)
 
@@ -245,3 +248,5 @@ def _find(store: "Store", trace_id: str | None, last: bool) -> "Trace":
 # Whole groups of commands stand in modules of their own.
 app.add_typer(keys.app, name="key")
 app.command("user")(keys.user)
+app.command()(prompts.prompts)
+app.command()(reprice.reprice)

@@ -3,17 +3,16 @@
 Used by the commands; knows the store's summaries and rich, nothing else.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from spanscope.exceptions import ConfigError
 from spanscope.report import json_ready
 
 if TYPE_CHECKING:
@@ -31,21 +30,44 @@ STATUS_STYLES = {
 }
 LINE_ID = 16
 """Digits of an id that are shown: ids begin with the time, so it takes some to tell neighbours apart."""
-_AGO = re.compile(r"(\d+)\s*([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_TITLES = ("id", "when", "name", "status", "took", "tokens", "cost", "calls")
+_NAME, _STATUS = 2, 3
+_DROPPED_FIRST = (7, 5, 6, 4, 1)
+_NAME_CHARS = 16
+"""What a name gets at least, if it is that long."""
+_GAP = 2
 _UNKNOWN = Text("-", style="dim")
 
 
-def list_table(summaries: Sequence["TraceSummary"]) -> Table:
-    """The traces as a table, in the order given."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("id", "when", "name", "status"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-    for title in ("took", "tokens", "cost", "calls"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for summary in summaries:
-        table.add_row(*_cells(summary, LINE_ID))
+def list_table(summaries: Sequence["TraceSummary"], *, width: int = 1_000) -> Table:
+    """The traces as a table, in the order given, for a terminal of so many columns.
+
+    No letter is lost: ids, times and figures keep their width, names go on in the next line, and where
+    that leaves too little for the names, the last figures are left out (`--json` has them all).
+    """
+    rows = [_cells(summary, LINE_ID) for summary in summaries]
+    widths = [max(cell_len(title), *(cell.cell_len for cell in cells)) for title, *cells in _columns(rows)]
+    shown = list(range(len(_TITLES)))
+    for dropped in _DROPPED_FIRST:
+        of_others = sum(widths[n] + _GAP for n in shown if n != _NAME)
+        if of_others + min(widths[_NAME], _NAME_CHARS) <= width:
+            break
+        shown.remove(dropped)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    for n in shown:
+        if n == _NAME:
+            table.add_column(_TITLES[n], overflow="fold")
+        else:
+            table.add_column(
+                _TITLES[n], no_wrap=True, min_width=widths[n], justify="right" if n > _STATUS else "left"
+            )
+    for cells in rows:
+        table.add_row(*(cells[n] for n in shown))
     return table
+
+
+def _columns(rows: Sequence[Sequence[Text]]) -> Iterator[tuple[Any, ...]]:
+    return zip(_TITLES, *rows, strict=True)
 
 
 def list_line(summary: "TraceSummary") -> Text:
@@ -64,14 +86,9 @@ def summary_to_dict(summary: "TraceSummary") -> dict[str, Any]:
 
 def parse_since(text: str, *, now: datetime | None = None) -> datetime:
     """`30m`, `12h`, `7d` ago, or a date with or without time (local unless it says its zone); in UTC."""
-    if ago := _AGO.fullmatch(text.strip()):
-        return (now or datetime.now(UTC)) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
-    try:
-        return datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except ValueError:
-        raise ConfigError(
-            f"--since {text!r} is no time: write 30m, 12h, 7d, 2026-01-31 or 2026-01-31T14:00"
-        ) from None
+    from spanscope.store.moments import moment
+
+    return moment(text, name="--since", now=now)
 
 
 def _cells(summary: "TraceSummary", id_length: int) -> list[Text]:

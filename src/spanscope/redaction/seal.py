@@ -34,6 +34,7 @@ _MAX_LABELS = 100
 _MAX_EVENTS = 200
 _MAX_ATTRIBUTES = 100
 _MAX_DOCUMENTS = 200
+_DOCUMENT_LISTS = (semconv.DOCUMENTS, semconv.DOCUMENTS_BEFORE)
 
 _NO_TRACE_ID = "0" * 32
 _NO_SPAN_ID = "0" * 16
@@ -260,7 +261,7 @@ class Seal:
             return value
         if said == "secret":
             return SECRET
-        if key == semconv.DOCUMENTS:
+        if key in _DOCUMENT_LISTS:
             return self._guarded(self._documents, value, WITHHELD)
         if kind is str and len(value) <= LABEL_CHARS:
             if value == raw_user or said == "user":

@@ -6,13 +6,17 @@ name, a model) is answered by one pass over the spans, not by a look at each tra
 Used by `queries`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import difflib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import or_, select
 
+from spanscope import semconv
+from spanscope.exceptions import ConfigError
 from spanscope.store.matching import Condition, Matching
+from spanscope.store.moments import Moment, moment
 from spanscope.store.rows import dumps
 from spanscope.store.tables import SPANS, TRACES
 
@@ -33,22 +37,26 @@ def trace_conditions(
     status: str | None = None,
     name: str | None = None,
     model: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     text: str | None = None,
     environment: str | None = None,
     tag: str | None = None,
     prompt_version: str | None = None,
 ) -> Iterator[Condition]:
-    """Conditions on a row of `traces`.  `since` is included, `until` is not; naive times are local ones."""
+    """Conditions on a row of `traces`.  `since` is included, `until` is not; naive times are local ones.
+
+    Raises ConfigError for a status that there is not, and for a time that is none.
+    """
     t = TRACES.c
+    _known("status", status, semconv.STATUSES)
     if trace_id_prefix is not None:
         yield starts_with(t.trace_id, trace_id_prefix)
     yield from _labels(TRACES, aliases, session_id=session_id, user_id=user_id)
     yield from _equal(
         TRACES, thread_id=thread_id, status=status, environment=environment, prompt_version=prompt_version
     )
-    yield from _between(t.start_ns, since, until)
+    yield from between(t.start_ns, since, until)
     if tag is not None:
         yield matching.holds(t.tags, dumps(tag))
     if name is not None:
@@ -71,15 +79,17 @@ def span_conditions(
     error_type: str | None = None,
     session_id: str | None = None,
     user_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     text: str | None = None,
     environment: str | None = None,
     tag: str | None = None,
     prompt_name: str | None = None,
     prompt_version: str | None = None,
 ) -> Iterator[Condition]:
-    """Conditions on a row of `spans`.  Session and user are those of the span's trace."""
+    """Conditions on a row of `spans`.  Session and user are those of the span's trace; raises as above."""
+    _known("status", status, semconv.STATUSES)
+    _known("kind", kind, semconv.KINDS)
     yield from _equal(
         SPANS,
         trace_id=trace_id,
@@ -94,7 +104,7 @@ def span_conditions(
     of_trace = list(_labels(TRACES, aliases, session_id=session_id, user_id=user_id))
     if of_trace:
         yield SPANS.c.trace_id.in_(select(TRACES.c.trace_id).where(*of_trace))
-    yield from _between(SPANS.c.start_ns, since, until)
+    yield from between(SPANS.c.start_ns, since, until)
     if model is not None:
         yield _is_model(model)
     if tag is not None:
@@ -109,9 +119,9 @@ def starts_with(column: Any, prefix: str) -> Condition:
     return found
 
 
-def nanoseconds(moment: datetime) -> int:
+def nanoseconds(time: datetime) -> int:
     """Since the epoch, exactly; a naive time is taken as local."""
-    aware = moment if moment.tzinfo else moment.astimezone()
+    aware = time if time.tzinfo else time.astimezone()
     return (aware - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
@@ -127,11 +137,19 @@ def _labels(table: Any, aliases: Aliases, **values: str | None) -> Iterator[Cond
             yield table.c[name].in_(aliases(value))
 
 
-def _between(column: Any, since: datetime | None, until: datetime | None) -> Iterator[Condition]:
+def _known(name: str, value: str | None, words: Collection[str]) -> None:
+    """A word outside the vocabulary would match nothing, and look like an empty store."""
+    if value is not None and value not in words:
+        near = difflib.get_close_matches(str(value), words, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"{name} {value!r} is unknown{meant}: known are {', '.join(sorted(words))}")
+
+
+def between(column: Any, since: Moment | None, until: Moment | None) -> Iterator[Condition]:
     if since is not None:
-        yield column >= nanoseconds(since)
+        yield column >= nanoseconds(moment(since, name="since"))
     if until is not None:
-        yield column < nanoseconds(until)
+        yield column < nanoseconds(moment(until, name="until"))
 
 
 def _of_a_span(condition: Condition) -> Condition:

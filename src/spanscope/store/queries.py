@@ -11,10 +11,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import Connection, Row, RowMapping, func, select
 
@@ -23,13 +22,19 @@ from spanscope.exceptions import StoreError, TraceNotFound
 from spanscope.redaction.pseudonyms import Keys, key_id_of, known_keys
 from spanscope.spans import Content, Span
 from spanscope.store import filters, migrations
-from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, speaking
+from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, open_for_writing, speaking
 from spanscope.store.location import locate
 from spanscope.store.matching import matching_for
+from spanscope.store.moments import Moment
+from spanscope.store.prompts import PromptVersion, prompt_versions
 from spanscope.store.rows import content_ids, dumps, span_from
 from spanscope.store.summary import TraceSummary, summary_from
 from spanscope.store.tables import CONTENTS, SPANS, TRACES
 from spanscope.trace import Trace
+
+if TYPE_CHECKING:
+    from spanscope.pricing import Pricing
+    from spanscope.store.repricing import Repricing
 
 NEAREST: Final = 3
 """How many ids an unknown one is answered with."""
@@ -110,8 +115,8 @@ class Store:
         status: str | None = None,
         name: str | None = None,
         model: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         text: str | None = None,
         environment: str | None = None,
         tag: str | None = None,
@@ -121,7 +126,10 @@ class Store:
 
         `name` is the trace's or one of its spans'; `model` was asked for or answered; `text` is looked for
         in the previews of inputs and outputs, whatever the case; `user_id` may be the id that was given
-        or the pseudonym that is stored.  Times: `since` is included, `until` is not, naive ones are local.
+        or the pseudonym that is stored.  Times: `since` is included, `until` is not, naive ones are local;
+        text will do too (`"30m"` ago, `"7d"`, `"2026-01-31T14:00"`).
+
+        Raises ConfigError for a status that there is not, and for a time that is none.
         """
         conditions = filters.trace_conditions(
             self._matching,
@@ -156,8 +164,8 @@ class Store:
         error_type: str | None = None,
         session_id: str | None = None,
         user_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         text: str | None = None,
         environment: str | None = None,
         tag: str | None = None,
@@ -217,6 +225,46 @@ class Store:
             return candidates[0]
         nearest = candidates or _nearest(connection, wanted)
         raise TraceNotFound(given, where=self.where, nearest=nearest, ambiguous=bool(candidates))
+
+    # --- prompts and prices --------------------------------------------------------------------------
+
+    def prompts(
+        self, *, name: str | None = None, since: Moment | None = None, until: Moment | None = None
+    ) -> list[PromptVersion]:
+        """Versions of prompts with their calls' tokens, cost, latency, errors and cut answers, by name.
+
+        A version that nobody named goes by the hash of its template or system prompt.  Calls with neither
+        are left out.
+        """
+        with self._reading() as connection:
+            return prompt_versions(connection, name=name, since=since, until=until)
+
+    def reprice(
+        self,
+        pricing: "Pricing | None" = None,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        dry_run: bool = False,
+    ) -> "Repricing":
+        """Compute the stored costs of model calls, and of their traces, anew; gives the difference by model.
+
+        `pricing` holds the prices, by default those of the installed price table with SPANSCOPE_PRICES on
+        top.  Each call is priced as of when it was made.  A cost that its provider reported stays, and so
+        does that of a call for which the table has no price any more.  `dry_run` changes nothing.
+        """
+        from spanscope.pricing import default_pricing
+        from spanscope.store.repricing import reprice
+
+        pricing = pricing or default_pricing()
+        if dry_run:
+            return reprice(self._reading, pricing, since=since, until=until, dry_run=True)
+        engine = open_for_writing(self._location)
+        try:
+            with speaking(self._location):
+                return reprice(engine.begin, pricing, since=since, until=until, dry_run=False)
+        finally:
+            engine.dispose()
 
     # --- about the store ---------------------------------------------------------------------------
 
