@@ -1,13 +1,23 @@
 """Facts of a model call, read from what LangChain hands over: one fact, one small function.
 
-Providers put the same fact in different places; each function tries them in the order of trust.  A
-function that fails loses its own fact and nothing else.  Pure; runs on the worker thread.
+Clients put the same fact in different places; each reader tries them in the order of trust.  What is
+true of the provider itself (words, shapes, headers) is in `providers`; here is where LangChain's
+clients put it, and what they get wrong.  A reader that fails loses its own fact and nothing else.
+
+Pure; runs on the worker thread, called by `_langchain_payload`.
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from spanscope.semconv import FinishReason
+from spanscope import semconv
+from spanscope.handlers._langchain_usage import usage_facts
+from spanscope.providers import finish, rate_limits, request_id_of
+from spanscope.providers.reading import text
+
+Facts = dict[str, Any]
+NOTHING: Final[Facts] = {}
 
 
 class Answer(NamedTuple):
@@ -29,171 +39,375 @@ class Call(NamedTuple):
     params: Mapping[str, Any]
     metadata: Mapping[str, Any]
     answer: Answer | None
+    serialized: Any = None
 
 
-FINISH: Final[dict[str, FinishReason]] = {
-    **dict.fromkeys(
-        ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"), "stop"
-    ),
-    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length", "token_limit"), "length"),
-    **dict.fromkeys(("model_context_window_exceeded", "error_limit", "max_length"), "length"),
-    **dict.fromkeys(("tool_calls", "tool_use", "function_call", "tool_call"), "tool_calls"),
-    **dict.fromkeys(("content_filter", "content_filtered", "safety", "recitation"), "content_filter"),
-    **dict.fromkeys(("blocklist", "prohibited_content", "spii", "guardrail_intervened"), "content_filter"),
-    **dict.fromkeys(("error_toxic", "image_safety"), "content_filter"),
-    "refusal": "refusal",
-    **dict.fromkeys(("pause_turn", "pause"), "pause"),
-    **dict.fromkeys(
-        ("error", "malformed_function_call", "malformed_tool_use", "insufficient_system_resource"), "error"
-    ),
-}
+# --- what was asked for -------------------------------------------------------------------------------
 
 
-def request_model(call: Call) -> dict[str, Any]:
-    for source, keys in (
-        (call.metadata, ("ls_model_name",)),
-        (call.params, ("model", "model_name", "model_id", "deployment_name")),
-    ):
-        for key in keys:
-            if isinstance(found := source.get(key), str) and found:
-                return {"request_model": found}
-    return {}
+def request_model(call: Call) -> Facts:
+    """LangChain's own word first: a client's default in `serialized` is what nobody asked for."""
+    if (found := _text_at(call.metadata, ("ls_model_name",))) is None:
+        found = _text_at(
+            call.params, ("model", "model_name", "model_id", "azure_deployment", "deployment_name")
+        )
+        if found is None and isinstance(call.serialized, Mapping):
+            found = _text_at(call.serialized.get("kwargs") or NOTHING, ("model", "model_name", "model_id"))
+    return {"request_model": found} if found is not None else NOTHING
 
 
-def response_model(call: Call) -> dict[str, Any]:
-    if call.answer is None:
-        return {}
-    for source in (call.answer.response_metadata, call.answer.llm_output):
-        for key in ("model_name", "model"):
-            if isinstance(found := source.get(key), str) and found:
-                return {"response_model": found}
-    return {}
-
-
-def provider(call: Call) -> dict[str, Any]:
+def provider(call: Call) -> Facts:
     found = call.metadata.get("ls_provider")
     if not found and call.answer is not None:
         found = call.answer.response_metadata.get("model_provider")
-    return {"provider": found} if isinstance(found, str) and found else {}
+    return {"provider": found} if isinstance(found, str) and found else NOTHING
 
 
-def temperature(call: Call) -> dict[str, Any]:
-    return _number("temperature", call.metadata.get("ls_temperature"), call.params.get("temperature"))
+def temperature(call: Call) -> Facts:
+    return _number("temperature", call, "ls_temperature", ("temperature",))
 
 
-def max_tokens(call: Call) -> dict[str, Any]:
-    names = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
-    return _number(
-        "max_tokens", call.metadata.get("ls_max_tokens"), *(call.params.get(name) for name in names)
-    )
+def max_tokens(call: Call) -> Facts:
+    return _number("max_tokens", call, "ls_max_tokens", _LIMITS)
 
 
-def _number(name: str, *found: Any) -> dict[str, Any]:
-    for value in found:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+_LIMITS: Final = (
+    *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"),
+    *("maxTokens", "max_tokens_to_sample"),
+)
+_NESTED: Final = ("generation_config", "inferenceConfig", "options", "params", "model_kwargs", "parameters")
+"""Under which some clients put what others give directly."""
+
+
+def _number(name: str, call: Call, official: str, names: tuple[str, ...]) -> Facts:
+    if _is_number(value := call.metadata.get(official)):
+        return {name: value}
+    params = call.params
+    for key in names:
+        if _is_number(value := params.get(key)):
             return {name: value}
-    return {}
+    for key in _NESTED:
+        if isinstance(inner := params.get(key), Mapping):
+            for own in names:
+                if _is_number(value := inner.get(own)):
+                    return {name: value}
+    return NOTHING
 
 
-def usage(call: Call) -> dict[str, Any]:
-    """Token counts as the provider gave them: a count not given is unknown, not zero."""
-    if call.answer is None:
-        return {"usage_source": "missing"}
-    given = call.answer.usage
-    if isinstance(given, Mapping) and given:
-        if "total_cost" in given:
-            return {"usage_source": "cache", "cache_hit": True}
-        return _from_usage_metadata(given)
-    for key in ("token_usage", "usage"):
-        raw = call.answer.llm_output.get(key) or call.answer.response_metadata.get(key)
-        if isinstance(raw, Mapping) and raw.get("prompt_tokens") is not None:
-            return _counts(raw.get("prompt_tokens"), raw.get("completion_tokens"), raw.get("total_tokens"))
-    return {"usage_source": "missing"}
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _from_usage_metadata(given: Mapping[str, Any]) -> dict[str, Any]:
-    taken, made = given.get("input_tokens"), given.get("output_tokens")
-    if taken == 0 and made:
-        taken = None  # Nothing was asked and yet answered: the provider left the number out.
-    total = given.get("total_tokens") if taken is not None else None
-    facts = _counts(taken, made, total)
-    details = given.get("input_token_details") or {}
-    facts["cache_read_tokens"] = _detail(details, "cache_read")
-    # The sum may stand under its own name, under the parts' names, or both.
-    parts = [v for k, v in details.items() if k.startswith("ephemeral_") and isinstance(v, int)]
-    written = details.get("cache_creation")
-    if parts or written is not None:
-        facts["cache_write_tokens"] = max(written or 0, sum(parts))
-    facts["reasoning_tokens"] = _detail(given.get("output_token_details") or {}, "reasoning")
+def stop_sequences(call: Call) -> Facts:
+    found = call.metadata.get("ls_stop") or call.params.get("stop") or call.params.get("stop_sequences")
+    if isinstance(found, str):
+        found = [found]
+    return {semconv.REQUEST_STOP: list(found)} if isinstance(found, list | tuple) and found else NOTHING
+
+
+def tools_offered(call: Call) -> Facts:
+    tools = call.params.get("tools") or call.params.get("functions")
+    if tools is None:
+        held = call.params.get("toolConfig") or call.params.get("tool_config")
+        tools = held.get("tools") if isinstance(held, Mapping) else None
+    if not isinstance(tools, list | tuple) or not tools:
+        return NOTHING
+    return {semconv.TOOLS_OFFERED: [name for tool in tools[:100] for name in _tool_names(tool)]}
+
+
+def _tool_names(tool: Any) -> list[str]:
+    """The name of a tool in OpenAI's, Anthropic's or Bedrock's form; Google's hold several."""
+    if not isinstance(tool, Mapping):
+        declared = getattr(tool, "function_declarations", None)
+        found = [declaration.name for declaration in declared or ()]
+        return found or [tool if isinstance(tool, str) else str(getattr(tool, "name", type(tool).__name__))]
+    if (declared := tool.get("function_declarations") or tool.get("functionDeclarations")) is not None:
+        return [str(declaration.get("name")) for declaration in declared]
+    inner = next((held for key in ("function", "toolSpec", "custom") if (held := tool.get(key))), None)
+    name = inner.get("name") if isinstance(inner, Mapping) else tool.get("name") or tool.get("type")
+    return [str(name)]
+
+
+def structured_output(call: Call) -> Facts:
+    """Whether an answer in a given form was asked for, and the name of the form."""
+    asked = call.metadata.get("ls_structured_output_format")
+    form = call.params.get("response_format") or call.params.get("response_schema")
+    if not asked and not form:
+        return NOTHING
+    facts: Facts = {semconv.STRUCTURED_OUTPUT: True}
+    if (name := _schema_name(asked) or _schema_name(form)) is not None:
+        facts[semconv.OUTPUT_SCHEMA] = name
     return facts
 
 
-def _detail(details: Mapping[str, Any], name: str) -> int | None:
-    """A part of the tokens; under a service tier its key is prefixed (`flex_cache_read`)."""
-    for key in (name, f"flex_{name}", f"priority_{name}"):
-        if isinstance(found := details.get(key), int):
-            return found
+def _schema_name(form: Any) -> str | None:
+    """The title or name of a schema, where LangChain or the provider's parameter gives one."""
+    if isinstance(form, type):
+        return form.__name__
+    for _ in range(4):
+        if not isinstance(form, Mapping):
+            return None
+        for key in ("name", "title"):
+            if isinstance(found := form.get(key), str):
+                return found
+        form = form.get("schema") or form.get("json_schema") or form.get("function")
     return None
 
 
-def _counts(taken: Any, made: Any, total: Any) -> dict[str, Any]:
-    if total is None and taken is not None and made is not None:
-        total = taken + made
-    return {"input_tokens": taken, "output_tokens": made, "total_tokens": total, "usage_source": "provider"}
+def server(call: Call) -> Facts:
+    """Where the request went, when the client was told: by that alone compatible hosts are told apart."""
+    kwargs = call.serialized.get("kwargs") if isinstance(call.serialized, Mapping) else None
+    if not isinstance(kwargs, Mapping):
+        return NOTHING
+    found = _text_at(kwargs, ("openai_api_base", "base_url", "azure_endpoint", "endpoint_url", "api_base"))
+    if found is None or "://" not in found:
+        return NOTHING
+    host = found.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    return {semconv.SERVER_ADDRESS: host} if host else NOTHING
 
 
-def finish_reason(call: Call) -> dict[str, Any]:
-    if call.answer is None:
-        return {}
-    raw = _raw_finish_reason(call.answer)
+# --- what was answered ----------------------------------------------------------------------------------
+
+_REPEATS_REQUEST: Final = frozenset(
+    {
+        *("groq", "fireworks", "bedrock", "bedrock_converse", "amazon_bedrock", "huggingface"),
+        *("google_vertexai", "litellm"),
+    }
+)
+"""Clients that put the model asked for where others put the one that answered: it proves nothing."""
+
+
+def response_model(call: Call) -> Facts:
+    """The model that the provider says has answered; what a client filled in from the request is not that."""
+    answer = call.answer
+    if answer is None:
+        return NOTHING
+    metadata = answer.response_metadata
+    if answer.message is None:
+        # A text completion: its `llm_output` repeats the request; of the response there may be this.
+        metadata, lump = answer.generation_info, NOTHING
+    else:
+        lump = answer.llm_output
+    served_by = metadata.get("model_provider") or call.metadata.get("ls_provider")
+    if served_by in _REPEATS_REQUEST:
+        return NOTHING
+    if served_by in ("mistralai", "mistral") and ("token_usage" in metadata or "token_usage" in lump):
+        return NOTHING  # The whole answer; a streamed one tells.
+    for source in (metadata, lump):
+        if (found := _text_at(source, ("model_name", "model"))) is not None:
+            return {"response_model": found}
+    return NOTHING
+
+
+def usage(call: Call) -> Facts:
+    return usage_facts(call.answer, call.metadata.get("ls_provider"))
+
+
+def finish_reason(call: Call) -> Facts:
+    answer = call.answer
+    if answer is None:
+        return NOTHING
+    raw = _raw_finish_reason(answer)
     if raw is None:
-        return {}
-    reason: FinishReason = FINISH.get(raw.rpartition(".")[2].lower(), "unknown")
-    if reason == "stop" and call.answer.tool_calls:
-        reason = "tool_calls"  # Some providers say `stop` for a turn that ends in tool calls.
-    return {"finish_reason": reason, "finish_reason_raw": raw}
+        return NOTHING
+    ours = finish(
+        raw,
+        calls_tools=bool(answer.tool_calls or answer.invalid_tool_calls),
+        refused=_refused(answer),
+    )
+    return {"finish_reason": ours, "finish_reason_raw": raw}
 
 
-def _raw_finish_reason(answer: Answer) -> str | None:
-    details = answer.response_metadata.get("incomplete_details")
-    if isinstance(details, Mapping) and isinstance(details.get("reason"), str):
-        return str(details["reason"])
-    keys = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason", "status")
-    for source in (answer.response_metadata, answer.generation_info, answer.llm_output):
-        for key in keys:
-            if (found := source.get(key)) is not None:
-                return str(getattr(found, "name", found))
-    return None
-
-
-def tool_calls(call: Call) -> dict[str, Any]:
-    if call.answer is None:
-        return {}
-    names = [made.get("name") for made in call.answer.tool_calls or () if made.get("name")]
-    names += [made.get("name") or "?" for made in call.answer.invalid_tool_calls or ()]
-    return {"tool_names": tuple(names)} if names else {}
-
-
-FACTS: Final[tuple[Callable[[Call], dict[str, Any]], ...]] = (
-    request_model,
-    response_model,
-    provider,
-    temperature,
-    max_tokens,
-    usage,
-    finish_reason,
-    tool_calls,
+_FINISH_KEYS: Final = (
+    *("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason", "completion_reason"),
 )
 
 
-def http_status(error: BaseException) -> int | None:
-    """The HTTP status that an exception of a provider's client carries, wherever it keeps it."""
-    for found in (error, getattr(error, "response", None), error.__cause__):
-        for name in ("status_code", "code", "http_status"):
-            if isinstance(status := getattr(found, name, None), int) and 100 <= status <= 599:
-                return status
-    response = getattr(error, "response", None)
-    if isinstance(response, Mapping):
-        status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
-        return status if isinstance(status, int) else None
+def _raw_finish_reason(answer: Answer) -> str | None:
+    metadata = answer.response_metadata
+    details = metadata.get("incomplete_details")
+    if isinstance(details, Mapping) and (found := text(details.get("reason"))) is not None:
+        return found
+    for source in (metadata, answer.generation_info, answer.llm_output):
+        for key in _FINISH_KEYS:
+            if (held := source.get(key)) is not None and (found := text(held)) is not None:
+                return found
+    feedback = metadata.get("prompt_feedback") or answer.llm_output.get("prompt_feedback")
+    if isinstance(feedback, Mapping) and (found := text(feedback.get("block_reason"))) is not None:
+        return found  # Google: the prompt itself was refused, so there is no candidate.
+    return text(metadata.get("status"))  # OpenAI's responses
+
+
+def _refused(answer: Answer) -> bool:
+    """OpenAI's refusal: a field of a chat completion, a block of a response."""
+    if (getattr(answer.message, "additional_kwargs", None) or NOTHING).get("refusal"):
+        return True
+    content = answer.content
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and (block.get("type") == "refusal" or block.get("refusal"))
+        for block in content
+    )
+
+
+def tool_calls(call: Call) -> Facts:
+    """Names in the order of the answer, and which arguments could be read."""
+    answer = call.answer
+    if answer is None or not (answer.tool_calls or answer.invalid_tool_calls):
+        return NOTHING
+    made = _streamed_by_cohere(answer)
+    if made is None:
+        made = [(one.get("name"), True) for one in answer.tool_calls or () if one.get("name")]
+        made += [(one.get("name"), False) for one in answer.invalid_tool_calls or ()]
+        if answer.invalid_tool_calls and answer.tool_calls:
+            made = _in_order(answer, made)
+    if not made:
+        return NOTHING
+    return {
+        "tool_names": tuple([name or "?" for name, _ in made]),
+        semconv.TOOL_CALLS: [{"name": name, "args_valid": valid} for name, valid in made],
+    }
+
+
+def _in_order(answer: Answer, made: list[tuple[Any, bool]]) -> list[tuple[Any, bool]]:
+    """LangChain keeps those that parse and those that do not in two lists; the pieces have the order."""
+    pieces = getattr(answer.message, "tool_call_chunks", None) or _raw_calls(answer.message)
+    order = [_name(piece) for piece in pieces]
+    if sorted(map(str, order)) != sorted(str(name) for name, _ in made):
+        return made
+    left = list(made)
+    found = []
+    for name in order:
+        found.append(next(one for one in left if one[0] == name))
+        left.remove(found[-1])
+    return found
+
+
+def _raw_calls(message: Any) -> list[Any]:
+    raw = (getattr(message, "additional_kwargs", None) or NOTHING).get("tool_calls")
+    return raw if isinstance(raw, list) else []
+
+
+def _name(piece: Any) -> Any:
+    if not isinstance(piece, Mapping):
+        return None
+    inner = piece.get("function")
+    return inner.get("name") if isinstance(inner, Mapping) else piece.get("name")
+
+
+def _streamed_by_cohere(answer: Answer) -> list[tuple[Any, bool]] | None:
+    """Cohere's client adds every streamed call twice, once in pieces; it also lists the whole ones."""
+    listed = answer.generation_info.get("tool_calls")
+    if not isinstance(listed, list) or "token_count" not in answer.generation_info:
+        return None
+    invalid = {one.get("name") for one in answer.invalid_tool_calls or () if one.get("name")}
+    valid = {one.get("name") for one in answer.tool_calls or ()}
+    return [(name, name in valid or name not in invalid) for name in map(_name, listed) if name]
+
+
+def service_tier(call: Call) -> Facts:
+    """The tier that the provider says it served the call with.  LangChain also puts it into usage keys."""
+    answer = call.answer
+    if answer is None:
+        return NOTHING
+    metadata = answer.response_metadata
+    for source in (metadata, answer.llm_output, metadata.get("usage"), metadata.get("serviceTier")):
+        if isinstance(source, Mapping):
+            for key in ("service_tier", "type"):
+                if isinstance(found := source.get(key), str) and (key != "type" or source is not metadata):
+                    return {semconv.SERVICE_TIER: found}
+    if isinstance(answer.usage, Mapping):
+        details = answer.usage.get("input_token_details")
+        for tier in ("flex", "priority"):
+            if isinstance(details, Mapping) and tier in details:
+                return {semconv.SERVICE_TIER: tier}
+    return NOTHING
+
+
+def response_id(call: Call) -> Facts:
+    """The provider's id of the answer; ids that LangChain itself made up do not count."""
+    answer = call.answer
+    if answer is None:
+        return NOTHING
+    found = answer.response_metadata.get("id") or answer.llm_output.get("id")
+    if not found:
+        found = getattr(answer.message, "id", None)
+        if not isinstance(found, str) or found.startswith(("run-", "lc_")):
+            return NOTHING
+    return {semconv.RESPONSE_ID: found} if isinstance(found, str) else NOTHING
+
+
+def request_id(call: Call) -> Facts:
+    """The id of the request, which only Bedrock gives unasked, and OpenAI with `include_response_headers`."""
+    headers, meta = _headers(call)
+    if headers is None and not meta:
+        return NOTHING
+    found = meta.get("RequestId") or (request_id_of(headers) if headers is not None else None)
+    return {semconv.REQUEST_ID: found} if isinstance(found, str) else NOTHING
+
+
+def limits(call: Call) -> Facts:
+    """What the headers say of rate limits, and how often the client tried again (Bedrock tells)."""
+    headers, meta = _headers(call)
+    facts: Facts = {}
+    if headers is not None and (said := rate_limits(headers)):
+        facts[semconv.RATE_LIMITS] = said
+    if tried := meta.get("RetryAttempts"):
+        facts[semconv.CLIENT_RETRIES] = tried
+    return facts
+
+
+def _headers(call: Call) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    if call.answer is None:
+        return None, NOTHING
+    metadata = call.answer.response_metadata
+    meta = metadata.get("ResponseMetadata")
+    meta = meta if isinstance(meta, Mapping) else NOTHING
+    headers = metadata.get("headers") or meta.get("HTTPHeaders")
+    return (headers if isinstance(headers, Mapping) else None), meta
+
+
+def fingerprint(call: Call) -> Facts:
+    if call.answer is None:
+        return NOTHING
+    found = call.answer.response_metadata.get("system_fingerprint")
+    found = found or call.answer.llm_output.get("system_fingerprint")
+    return {semconv.SYSTEM_FINGERPRINT: found} if isinstance(found, str) and found else NOTHING
+
+
+def reported_cost(call: Call) -> Facts:
+    """What OpenRouter says that the call cost, in dollars."""
+    if call.answer is None or "cost" not in (metadata := call.answer.response_metadata):
+        return NOTHING
+    found = metadata["cost"]
+    if not _is_number(found) or found < 0:
+        return NOTHING
+    return {"cost_usd": Decimal(str(found)), "cost_source": "provider"}
+
+
+READERS: Final[tuple[Callable[[Call], Facts], ...]] = (
+    *(request_model, response_model, provider, temperature, max_tokens, usage, finish_reason, tool_calls),
+    *(stop_sequences, tools_offered, structured_output, server, service_tier, response_id, request_id),
+    *(limits, fingerprint, reported_cost),
+)
+
+
+def read(call: Call, facts: Facts, attributes: Facts) -> list[str]:
+    """Put all facts of the call where they belong; the names of the readers that failed."""
+    failed: list[str] = []
+    for reader in READERS:
+        try:
+            found = reader(call)
+        except Exception:  # noqa: BLE001  the boundary of a fact: it is lost and named, the others stay
+            failed.append(reader.__name__)
+            continue
+        for name, value in found.items():
+            # Attribute keys have a dot, fields of a span have none.
+            (attributes if "." in name else facts)[name] = value
+    return failed
+
+
+def _text_at(source: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        if isinstance(found := source.get(key), str) and found:
+            return found
     return None

@@ -20,6 +20,7 @@ from spanscope.handlers._langchain_text import (
     to_json,
 )
 from spanscope.handlers._langgraph import handoff_target, interrupt_values, status_of
+from spanscope.providers import facts_of_error, http_status
 from spanscope.recorder import Run
 
 FRAMEWORK: Final = "langchain"
@@ -120,7 +121,7 @@ def _common(run: Run, draft: Draft, kind: str, name: str | None) -> None:
 def _failure(error: BaseException, draft: Draft) -> None:
     match draft.status:
         case "error":
-            if (status := model.http_status(error)) is not None:
+            if (status := http_status(error)) is not None:
                 draft.attributes[semconv.HTTP_STATUS_CODE] = status
         case "interrupted":
             draft.error = None
@@ -203,16 +204,12 @@ def llm(run: Run, draft: Draft) -> None:
     params = params if isinstance(params, Mapping) else {}
     metadata = _metadata(run)
     _common(run, draft, "llm", _options_name(run))
-    call = model.Call(params, metadata, run.output if isinstance(run.output, model.Answer) else None)
-    failed: list[str] = []
-    for read in model.FACTS:
-        try:
-            draft.facts.update(read(call))
-        except Exception:  # noqa: BLE001  this fact is lost and named, the others stay
-            failed.append(read.__name__)
+    answer = run.output if isinstance(run.output, model.Answer) else None
+    call = model.Call(params, metadata, answer, run.serialized)
+    failed = model.read(call, draft.facts, draft.attributes)
     if draft.status != "ok" and draft.facts.get("usage_source") == "provider":
         draft.facts["usage_source"] = "partial"
-    for part in (_asked, _answered, _timing, _offered, _why_no_usage):
+    for part in (_asked, _answered, _failed, _timing, _why_no_usage):
         try:
             part(run, draft, call)
         except Exception:  # noqa: BLE001  as above
@@ -243,10 +240,11 @@ def _answered(run: Run, draft: Draft, call: model.Call) -> None:
         said = Message("ai", block_text(answer.content))
     if said.text or draft.status == "ok":
         draft.outputs.append(Message("ai", said.text))
-    calls = [{"name": c.get("name"), "args_valid": True} for c in answer.tool_calls or ()]
-    calls += [{"name": c.get("name"), "args_valid": False} for c in answer.invalid_tool_calls or ()]
-    if calls:
-        draft.attributes[semconv.TOOL_CALLS] = calls
+
+
+def _failed(run: Run, draft: Draft, call: model.Call) -> None:
+    if run.error is not None and draft.status == "error":
+        draft.attributes.update(facts_of_error(run.error))
 
 
 def _timing(run: Run, draft: Draft, call: model.Call) -> None:
@@ -260,26 +258,8 @@ def _timing(run: Run, draft: Draft, call: model.Call) -> None:
         draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
 
 
-def _offered(run: Run, draft: Draft, call: model.Call) -> None:
-    tools = call.params.get("tools") or call.params.get("functions")
-    if isinstance(tools, list) and tools:
-        draft.attributes[semconv.TOOLS_OFFERED] = [_tool_name(tool) for tool in tools[:100]]
-    if call.params.get("response_format") or call.metadata.get("ls_structured_output_format"):
-        draft.attributes[semconv.STRUCTURED_OUTPUT] = True
-
-
-def _tool_name(tool: Any) -> str:
-    if isinstance(tool, str):
-        return tool
-    if isinstance(tool, Mapping):
-        inner = tool.get("function")
-        name = inner.get("name") if isinstance(inner, Mapping) else tool.get("name") or tool.get("type")
-        return str(name)
-    return str(getattr(tool, "name", type(tool).__name__))
-
-
 def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
-    if draft.facts.get("usage_source") != "missing":
+    if draft.facts.get("usage_source") != "missing" or semconv.USAGE_MISSING_REASON in draft.attributes:
         return
     if run.end_ns is None:
         reason = "the call has not ended"

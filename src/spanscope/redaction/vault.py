@@ -399,3 +399,10 @@ def _whole_id(connection: sqlite3.Connection, wanted: str) -> str:
     if len(found) > 1:
         raise VaultError(f"{wanted!r} begins several spans: write more of it")
     return found[0][0] if found else wanted
+
+
+def vault_file(folder: Path | None) -> Path | None:
+    """Where the vault of a store in this folder is: SPANSCOPE_VAULT, else `vault.db` in it, else None."""
+    if given := os.environ.get("SPANSCOPE_VAULT"):
+        return Path(given).expanduser().absolute()
+    return None if folder is None else folder / "vault.db"

@@ -23,6 +23,7 @@ from spanscope.redaction.pseudonyms import Keys, key_id_of, known_keys
 from spanscope.spans import Content, Span
 from spanscope.store import filters, migrations
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_reading, open_for_writing, speaking
+from spanscope.store.limits import CONTENT_DAYS, DAILY_DAYS, SPANS_DAYS, Limits
 from spanscope.store.location import locate
 from spanscope.store.matching import matching_for
 from spanscope.store.moments import Moment
@@ -33,8 +34,13 @@ from spanscope.store.tables import CONTENTS, SPANS, TRACES
 from spanscope.trace import Trace
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from spanscope.pricing import Pricing
+    from spanscope.store.daily import Daily
+    from spanscope.store.erasure import Erasure
     from spanscope.store.repricing import Repricing
+    from spanscope.store.retention import Pruned
 
 NEAREST: Final = 3
 """How many ids an unknown one is answered with."""
@@ -75,6 +81,7 @@ class Store:
         self._engine = open_for_reading(self._location, busy_timeout_s=busy_timeout_s)
         self._matching = matching_for(self._engine.dialect.name)
         self._key = key
+        self._busy_timeout_s = busy_timeout_s
         self._pseudonym = pseudonym
 
     def __enter__(self) -> Self:
@@ -265,6 +272,82 @@ class Store:
                 return reprice(engine.begin, pricing, since=since, until=until, dry_run=False)
         finally:
             engine.dispose()
+
+    # --- letting go ----------------------------------------------------------------------------------
+
+    def erase(
+        self,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        trace: str | None = None,
+        dry_run: bool = False,
+    ) -> "Erasure":
+        """Remove whole traces for good, from all tables and the vault; conditions add up.
+
+        `user` may be the id that was given, which is looked up with every known key, or a pseudonym.  The
+        result counts what went, says whether the file still holds a byte of it, and names the sinks that
+        cannot be reached; with `dry_run` nothing changes.  An id that nobody has counts 0.
+
+        Raises ConfigError when nobody is named or no key is known, TraceNotFound, StoreError, VaultError.
+        """
+        from spanscope.store.clearing import clearing_engine
+        from spanscope.store.erasure import erase, sought
+
+        keys = self.keys()
+        if trace is not None:
+            with self._reading() as connection:
+                trace = self._whole_id(connection, trace)
+        whom = sought(keys, user=user, session=session, trace=trace)
+        with clearing_engine(self._location, busy_timeout_s=self._busy_timeout_s) as engine:
+            return erase(engine, self._location, whom, keys, self.users_by_key(), dry_run=dry_run)
+
+    def prune(
+        self,
+        *,
+        content_days: float | None = CONTENT_DAYS,
+        spans_days: float | None = SPANS_DAYS,
+        daily_days: float | None = DAILY_DAYS,
+        status: str | None = None,
+        tag: str | None = None,
+        environment: str | None = None,
+        max_bytes: int | None = None,
+        dry_run: bool = False,
+        vacuum: bool | None = None,
+    ) -> "Pruned":
+        """Let go of what is old: full texts, then spans, then the daily sums that were kept of them.
+
+        Ages are in days, None keeps for ever.  `status`, `tag` and `environment` choose the traces; over
+        `max_bytes` the oldest go, whatever their age.  `vacuum` gives the space back, for which the file
+        is locked a while: by default only with `max_bytes`.  With `dry_run` nothing changes.
+
+        Raises ConfigError for a limit that is none, StoreError, VaultError.
+        """
+        from spanscope.store.clearing import clearing_engine
+        from spanscope.store.retention import prune
+
+        limits = Limits(
+            content_days=content_days,
+            spans_days=spans_days,
+            daily_days=daily_days,
+            status=status,
+            tag=tag,
+            environment=environment,
+            max_bytes=max_bytes,
+        )
+        freeing = max_bytes is not None if vacuum is None else vacuum
+        with clearing_engine(self._location, busy_timeout_s=self._busy_timeout_s) as engine:
+            return prune(engine, self._location, limits, dry_run=dry_run, vacuum=freeing)
+
+    def daily(self, *, since: "date | None" = None, until: "date | None" = None) -> "list[Daily]":
+        """Sums by day, kind, model, environment, service and status, the oldest first; pruned spans count.
+
+        Days are UTC; `since` is included, `until` is not.
+        """
+        from spanscope.store.daily import read
+
+        with self._reading() as connection:
+            return read(connection, since=since, until=until)
 
     # --- about the store ---------------------------------------------------------------------------
 

@@ -1,0 +1,136 @@
+"""Token counts of a model call, as LangChain hands them over, in the normal form of `providers.usage`.
+
+LangChain has a form of its own (`usage_metadata`), in which cached tokens are a part of the input; most
+clients fill it, some leave parts out, a few get it wrong.  What the provider said stands beside it for
+most whole answers and for no streamed one.
+
+Pure; runs on the worker thread, called by `_langchain_model`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spanscope import semconv
+from spanscope.providers import Usage, normal, usage_of
+from spanscope.providers.reading import count, get
+
+Facts = dict[str, Any]
+MISSING: Final[Facts] = {"usage_source": "missing"}
+_TIERS: Final = ("", "flex_", "priority_")
+_RAW_KEYS: Final = ("token_usage", "usage")
+
+
+def usage_facts(answer: Any, provider: Any) -> Facts:
+    """Token counts and where they come from.  A count not given is unknown, not zero."""
+    if answer is None:
+        return MISSING
+    given = answer.usage
+    if isinstance(given, Mapping) and "total_cost" in given:
+        return _facts(_of_langchain(given), source="cache") | {"cache_hit": True}
+    if provider == "cohere" and (billed := _billed(answer)) is not None:
+        return MISSING | billed
+    raw = _raw(answer)
+    found = _of_langchain(given) if isinstance(given, Mapping) else None
+    if found is None:
+        return _facts(raw)
+    return _facts(_completed(found, raw) if raw is not None else found)
+
+
+def _facts(found: Usage | None, source: str = "provider") -> Facts:
+    if found is None:
+        return dict(MISSING, usage_source="cache") if source == "cache" else MISSING
+    facts = found.facts() | found.attributes()
+    facts["usage_source"] = source
+    return facts
+
+
+def _of_langchain(given: Mapping[str, Any]) -> Usage | None:
+    """LangChain's own form.  Anthropic's streams may lack the input, which LangChain turns into 0."""
+    taken, made = count(given.get("input_tokens")), count(given.get("output_tokens"))
+    if not taken:
+        taken = None  # Nothing was asked and yet answered: the provider left the number out.
+        made = made or None
+    inside, out = given.get("input_token_details"), given.get("output_token_details")
+    read = written = hour = reasoning = audio_in = audio_out = None
+    if inside:
+        read = _part(inside, "cache_read")
+        hour = count(inside.get("ephemeral_1h_input_tokens"))
+        written = _written(inside, hour)
+        audio_in = count(inside.get("audio"))
+    if out:
+        reasoning = _part(out, "reasoning")
+        audio_out = count(out.get("audio"))
+    total = count(given.get("total_tokens"))
+    if made and reasoning and taken is not None and total == taken + made - reasoning:
+        # xAI's client adds reasoning to what already holds it.
+        made -= reasoning
+    return normal(
+        taken,
+        made,
+        total if taken is not None else None,
+        read=read,
+        written=written,
+        written_1h=hour,
+        reasoning=reasoning,
+        audio_in=audio_in,
+        audio_out=audio_out,
+    )
+
+
+def _part(details: Mapping[str, Any], name: str) -> int | None:
+    """A part of the tokens; under a service tier its key is prefixed (`flex_cache_read`)."""
+    for tier in _TIERS:
+        if (found := count(details.get(tier + name))) is not None:
+            return found
+    return None
+
+
+def _written(details: Mapping[str, Any], hour: int | None) -> int | None:
+    """The sum of the cache writes may stand under its own name, under the parts' names, or both."""
+    whole = count(details.get("cache_creation"))
+    parts = [n for n in (count(details.get("ephemeral_5m_input_tokens")), hour) if n is not None]
+    return max(whole or 0, sum(parts)) if parts or whole is not None else None
+
+
+def _raw(answer: Any) -> Usage | None:
+    """What the provider said, where the client keeps it."""
+    for source in (answer.response_metadata, answer.llm_output):
+        for key in _RAW_KEYS:
+            if (held := source.get(key)) is not None and (found := usage_of(held)) is not None:
+                return found
+    info = answer.generation_info
+    for source in (answer.response_metadata, info):
+        # Ollama, llama.cpp, watsonx, Google: the counts stand beside everything else.
+        if source and (found := usage_of(source)) is not None:
+            return found
+    held = info.get("usage_metadata") or info.get("token_usage") or info.get("usage")
+    return usage_of(held) if held is not None else None
+
+
+def _completed(found: Usage, raw: Usage) -> Usage:
+    """LangChain's counts, with the parts that only the provider's own have.
+
+    Where the two differ by the cached tokens, the client has forgotten to count them as input.
+    """
+    if found.input_tokens is None or found.output_tokens is None:
+        return raw
+    if found.output_tokens != raw.output_tokens or raw.input_tokens is None:
+        return found
+    if found.input_tokens != raw.input_tokens:
+        cached = (raw.cache_read_tokens or 0) + (raw.cache_write_tokens or 0)
+        return raw if cached and found.input_tokens + cached == raw.input_tokens else found
+    if None not in found:
+        return found
+    return Usage(*[other if own is None else own for own, other in zip(found, raw, strict=True)])
+
+
+def _billed(answer: Any) -> Facts | None:
+    """Of a stream, Cohere's client hands on the units that are billed, which are not the tokens."""
+    billed = answer.generation_info.get("token_count")
+    if not isinstance(billed, Mapping) or "total_tokens" not in billed:
+        return None
+    return {
+        semconv.BILLED_INPUT: count(get(billed, "input_tokens")),
+        semconv.BILLED_OUTPUT: count(get(billed, "output_tokens")),
+        semconv.USAGE_MISSING_REASON: "the client hands on billed units only, not tokens, of a stream",
+    }
