@@ -222,4 +222,8 @@ def _used(connection: Connection, location: Location) -> int:
 
 
 def _size(location: Location) -> int | None:
-    return location.path.stat().st_size if location.path and location.path.exists() else None
+    """The file's, with what is still in its log."""
+    if location.path is None:
+        return None
+    files = (location.path, location.path.with_name(f"{location.path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
