@@ -25,12 +25,12 @@ class RunId(NamedTuple):
 
 
 Source = Callable[[], Any]
-_sources: Final[list[Source]] = []
+frameworks: Final[list[Source]] = []
 
 
 def source(read: Source) -> Source:
     """Take `read` as a framework's word: it gives an id with an `int`, or None.  For use as a decorator."""
-    _sources.append(read)
+    frameworks.append(read)
     return read
 
 
@@ -39,10 +39,10 @@ def innermost(runs: Mapping[int, Run], *, besides: Source | None = None) -> Any:
 
     `besides` is left out: a framework that names the parent itself need not be asked again.
     """
-    if len(_sources) == 1 and besides is None:
-        return _sources[0]()  # one framework is in use, as nearly always
+    if len(frameworks) == 1 and besides is None:
+        return frameworks[0]()  # one framework is in use, as nearly always
     found: Any = None
-    for read in _sources:
+    for read in frameworks:
         if read is besides or (named := read()) is None:
             continue
         if found is not None:

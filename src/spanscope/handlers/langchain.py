@@ -21,12 +21,12 @@ except ModuleNotFoundError as missing:
 
 from spanscope.handlers import _ambient
 from spanscope.handlers import _langchain_payload as payload
-from spanscope.handlers._ambient import innermost
+from spanscope.handlers._ambient import frameworks, innermost
 from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
 from spanscope.handlers._source import Handler
-from spanscope.recorder import Run
+from spanscope.recorder import Run, Translate
 
 _child_config = var_child_runnable_config.get
 Hook = TypeVar("Hook", bound=Callable[..., None])
@@ -97,6 +97,26 @@ class ObsHandler(Handler, _Base):
         return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
 
     # --- starts ---------------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        translate: Translate,
+        run_id: Any,
+        parent_run_id: Any,
+        tags: Any,
+        metadata: Any,
+        serialized: Any,
+        options: Any,
+    ) -> Run | None:
+        if len(frameworks) > 1:
+            around = innermost(self._runs)
+        else:
+            config = _child_config()
+            around = None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
+        return self._start(
+            run_id, parent_run_id, self, translate, around, tags, metadata, serialized, options
+        )
+
     # Whatever they are called with is taken: a wrong signature would raise before its boundary.
 
     def on_chain_start(
@@ -104,17 +124,7 @@ class ObsHandler(Handler, _Base):
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         try:
-            run = self._start(
-                run_id,
-                parent_run_id,
-                self,
-                payload.chain,
-                innermost(self._runs),
-                tags,
-                metadata,
-                serialized,
-                kwargs,
-            )
+            run = self._begin(payload.chain, run_id, parent_run_id, tags, metadata, serialized, kwargs)
             if run is not None:
                 run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
                 if tags and HIDDEN_TAG in tags:
@@ -127,17 +137,7 @@ class ObsHandler(Handler, _Base):
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         try:
-            run = self._start(
-                run_id,
-                parent_run_id,
-                self,
-                payload.llm,
-                innermost(self._runs),
-                tags,
-                metadata,
-                serialized,
-                kwargs,
-            )
+            run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
             if run is not None:
                 run.kind = "llm"
                 run.payload = freeze_messages(messages[0]) if messages else []
@@ -149,17 +149,7 @@ class ObsHandler(Handler, _Base):
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         try:
-            run = self._start(
-                run_id,
-                parent_run_id,
-                self,
-                payload.llm,
-                innermost(self._runs),
-                tags,
-                metadata,
-                serialized,
-                kwargs,
-            )
+            run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
             if run is not None:
                 run.kind = "llm"
                 run.payload = list(prompts)
@@ -171,17 +161,7 @@ class ObsHandler(Handler, _Base):
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, inputs: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         try:
-            run = self._start(
-                run_id,
-                parent_run_id,
-                self,
-                payload.tool,
-                innermost(self._runs),
-                tags,
-                metadata,
-                serialized,
-                kwargs,
-            )
+            run = self._begin(payload.tool, run_id, parent_run_id, tags, metadata, serialized, kwargs)
             if run is not None:
                 run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
         except Exception as fault:  # noqa: BLE001  the named boundary
@@ -192,17 +172,7 @@ class ObsHandler(Handler, _Base):
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         try:
-            run = self._start(
-                run_id,
-                parent_run_id,
-                self,
-                payload.retriever,
-                innermost(self._runs),
-                tags,
-                metadata,
-                serialized,
-                kwargs,
-            )
+            run = self._begin(payload.retriever, run_id, parent_run_id, tags, metadata, serialized, kwargs)
             if run is not None:
                 run.payload = freeze(query)
         except Exception as fault:  # noqa: BLE001  the named boundary
