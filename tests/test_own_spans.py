@@ -683,6 +683,15 @@ def test_the_handler_of_the_whole_process_goes_before_the_one_made_last(make, tm
         everywhere.runtime.shutdown(2.0)
 
 
+def test_after_uninstrument_a_block_is_recorded_no_more(make, tmp_path):
+    everywhere = instrument(store=tmp_path / "spans.db", backends=[MemoryBackend()])
+    uninstrument()
+    with span("block"):
+        pass
+    assert all_traces(everywhere) == []
+    everywhere.runtime.shutdown(2.0)
+
+
 def test_a_handler_that_was_shut_down_gets_no_block(make):
     first, last = make("first"), make("last")
     last.runtime.shutdown(2.0)
