@@ -237,3 +237,33 @@ def run(path, monkeypatch, capsys):
         return int(end.value.code or 0), out, err
 
     return call
+
+
+def test_the_command_counts_proves_and_names_what_it_cannot_reach(backend, path, run):
+    backend.export(conversation(path, 1, "alice"))
+    backend.record_sinks(["datadog", "structlog"])
+    code, out, _ = run("erase", "--user", "alice", "--dry-run")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        "would be erased: 1 traces, 4 spans, 3 texts, 0 texts of the vault",
+    )
+    code, out, _ = run("erase", "--user", "alice")
+    assert code == 0
+    assert "erased: 1 traces, 4 spans, 3 texts" in out
+    assert "a second search finds 0 traces" in out
+    assert "no byte of it is left" in out
+    assert "not reached: datadog" in out
+    assert "not reached: structlog" in out
+    assert "not reached: backups" in out
+
+
+def test_the_command_says_that_a_user_is_unknown(backend, path, run):
+    backend.export(conversation(path, 1, "alice"))
+    code, out, err = run("erase", "--user", "mallory")
+    assert (code, out) == (1, "")
+    assert "Nothing of this user" in err
+    assert "nothing was erased" in err
+    assert "mallory" not in err
+    code, out, _ = run("erase", "--user", "mallory", "--json")
+    assert code == 1
+    assert json.loads(out)["found"] is False

@@ -14,6 +14,7 @@ from strategies_spans import forests, make_content, make_llm, make_rag_trace
 
 from spanscope.backends.sql import SqlBackend
 from spanscope.cli import main
+from spanscope.cli.prune import parse_age, parse_size
 from spanscope.exceptions import ConfigError
 from spanscope.redaction.vault import Vault
 from spanscope.store import Store, open_store
@@ -274,3 +275,38 @@ def run(path, monkeypatch, capsys):
         return int(end.value.code or 0), out, err
 
     return call
+
+
+def test_the_command_prunes_as_it_is_told(backend, run):
+    backend.export([*aged(1, 40), *aged(2, 20)])
+    code, out, _ = run("prune", "--spans", "30d", "--content", "never", "--dry-run", "--json")
+    assert code == 0
+    assert (json.loads(out)["traces"], json.loads(out)["texts_cut"]) == (1, 0)
+    code, out, _ = run("prune", "--spans", "4w", "--vacuum")
+    assert code == 0
+    assert out.startswith("gone: 1 traces, 4 spans, 1 texts")
+    assert "cut: 1 texts; the file had" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--spans", "soon"], "--spans 'soon' is no age"),
+        (["--max-size", "huge"], "--max-size 'huge' is no size"),
+        (["--status", "broken"], "unknown status"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_said_in_one_line(backend, run, args, said):
+    code, _, err = run("prune", *args)
+    assert code == 2
+    assert said in err
+
+
+def test_sizes_and_ages_are_read_as_people_write_them():
+    assert [parse_size(text) for text in ("500MB", "2 GB", "1.5g", "42")] == [
+        5 * 10**8,
+        2 * 10**9,
+        15 * 10**8,
+        42,
+    ]
+    assert [parse_age(text, "--x") for text in ("12h", "7d", "2w", "1y", "never")] == [0.5, 7, 14, 365, None]

@@ -54,7 +54,7 @@ def instrument(store: Any = None, backends: Any = (), **settings: Any) -> "Handl
     with _changing:
         former = _attached.llama_index
         _attached.handler, _attached.llama_index = chains, indexes
-        _known.speak_for_process(handler)
+        _known.speak_for_process(*[one for one in (chains, indexes) if one is not None])
         if chains is not None:
             _register(type(chains))
     if indexes is not None:
@@ -70,7 +70,7 @@ def uninstrument() -> None:
     with _changing:
         former = _attached.llama_index
         _attached.handler = _attached.llama_index = None
-        _known.speak_for_process(None)
+        _known.speak_for_process()
     if former is not None:
         former.detach()
 

@@ -148,17 +148,19 @@ class Trace:
     def totals(self) -> Totals:
         calls = self.model_calls
         bought = [call for call in calls if not call.cache_hit]
+        answered = sum(call.kind == "llm" for call in calls)
         return Totals(
             spans=len(self.spans),
             errors=sum(span.status == "error" for span in self.spans),
-            llm_calls=sum(call.kind == "llm" for call in calls),
+            llm_calls=answered,
             tool_calls=sum(span.kind == "tool" for span in self.spans),
             calls_without_usage=sum(call.total_tokens is None for call in bought),
             calls_without_cost=sum(call.cost_usd is None for call in bought),
             input_tokens=_total(call.input_tokens for call in bought),
             output_tokens=_total(call.output_tokens for call in bought),
             total_tokens=_total(call.total_tokens for call in bought),
-            cost_usd=_total_cost(call.cost_usd for call in bought),
+            # Where all answers came from a cache, it is known that nothing was paid.
+            cost_usd=_total_cost(call.cost_usd for call in bought) if bought or not answered else Decimal(0),
         )
 
     @cached_property

@@ -8,16 +8,19 @@ Fed by `pipeline`; the work is done by `store.writer`.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.dialects import postgresql, sqlite
 
 from spanscope.exceptions import StoreError
 from spanscope.spans import Span
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_writing, speaking
 from spanscope.store.location import locate
+from spanscope.store.tables import SINKS
 from spanscope.store.writer import Writer
 
 
@@ -61,6 +64,17 @@ class SqlBackend:
                 self._open()
             with speaking(self._location):
                 self._writer.write(spans)
+
+    def record_sinks(self, names: Iterable[str]) -> None:
+        """Remember where else these spans go, for an erasure to name.  Raises StoreError."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._lock, speaking(self._location), self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            for name in sorted(names):
+                fresh = dialect.insert(SINKS).values(name=name, first_used=now, last_used=now)
+                connection.execute(
+                    fresh.on_conflict_do_update(index_elements=["name"], set_={"last_used": now})
+                )
 
     def flush(self, timeout_s: float) -> bool:
         """True: an export that has returned is already committed."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanscope.cli import keys, prompts, reprice
+from spanscope.cli import erase, keys, prompts, prune, reprice, vault
 from spanscope.cli.options import AsJson, StorePath, console, print_json, tell
 from spanscope.exceptions import ConfigError, SpanscopeError
 
@@ -248,5 +248,8 @@ def _find(store: "Store", trace_id: str | None, last: bool) -> "Trace":
 # Whole groups of commands stand in modules of their own.
 app.add_typer(keys.app, name="key")
 app.command("user")(keys.user)
+app.command()(erase.erase)
+app.command()(prune.prune)
+app.add_typer(vault.app, name="vault")
 app.command()(prompts.prompts)
 app.command()(reprice.reprice)

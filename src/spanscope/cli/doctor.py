@@ -28,10 +28,14 @@ PACKAGES = (
     ("structlog", "structlog", "the structlog backend"),
     ("datadog", "datadog", "the Datadog backend"),
     ("psycopg", "postgres", "a store in PostgreSQL"),
+    ("tiktoken", "tokens", "estimates of tokens that nobody counted"),
     ("langchain", "demo", "spanscope demo"),
     ("langchain-openai", "demo", "spanscope demo --url"),
 )
 """Package, the extra that brings it, and what it is for."""
+
+_NAMED = 5
+"""Models without a price that are named; JSON has them all."""
 
 LOSSES = ("spans_dropped", "events_dropped", "batches_lost")
 
@@ -125,6 +129,7 @@ def _examine_contents(store: str | None, found: Examination) -> None:
 
     with open_store(store) as opened:
         found.store |= opened.counts()
+        found.store["models_without_price"] = opened.models_without_price()
         newest = next(iter(opened.traces(limit=1)), None)
     found.store["newest"] = newest.started_at.isoformat() if newest else None
     found.store["state"] = "readable"
@@ -188,6 +193,10 @@ def _store_lines(store: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "size", f"{store['size_bytes'] / 1_000_000:.1f} MB, mode {store['mode']}"
     if "traces" in store:
         yield "holds", f"{store['traces']:,} traces, {store['spans']:,} spans"
+    if unpriced := store.get("models_without_price"):
+        named = ", ".join(f"{model} ({calls:,} calls)" for model, calls in list(unpriced.items())[:_NAMED])
+        more = f" and {len(unpriced) - _NAMED} more" if len(unpriced) > _NAMED else ""
+        yield "no price for", f"{named}{more}: give prices=, then spanscope reprice"
     if store.get("newest"):
         local = datetime.fromisoformat(store["newest"]).astimezone()
         yield "newest", f"{local:%Y-%m-%d %H:%M:%S}"

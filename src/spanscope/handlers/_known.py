@@ -25,12 +25,12 @@ def note(handler: "Handler") -> None:
     _newest[id(handler.runtime)] = handler
 
 
-def speak_for_process(handler: "Handler | None") -> None:
-    """This handler is attached to the whole process; None: no handler is any more."""
+def speak_for_process(*handlers: "Handler") -> None:
+    """These are attached to the whole process, one for each framework, the first for blocks; none: none is."""
     retired = list(_of_process)
-    _of_process[:] = [] if handler is None else [handler]
+    _of_process[:] = handlers
     for one in retired:
-        if one is not handler and _newest.get(id(one.runtime)) is one:
+        if one not in handlers and _newest.get(id(one.runtime)) is one:
             _newest.pop(id(one.runtime), None)
 
 

@@ -91,6 +91,8 @@ class SpanTap(BaseSpanHandler[Any]):
         call.run = run
         above = run.parent.options if run.parent is not None else None
         if type(above) is Call:
+            if above.state == "adopted" and above.instance is None:
+                _recognise(above, instance)
             above.touched = above.touched or above.awaiting
             above.written = above.written or plan.method in WRITERS
             if instance is not None and above.instance is instance and plan.continues(above.plan):
@@ -293,3 +295,9 @@ class SpanTap(BaseSpanHandler[Any]):
 
     def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+def _recognise(call: Call, instance: Any) -> None:
+    """Of a span whose start was missed only its name is known; what it calls first may be its own object."""
+    if type(instance).__name__ == call.plan.name.partition(".")[0]:
+        call.instance, call.plan = instance, plan_for(type(instance), call.plan.name)

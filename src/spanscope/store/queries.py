@@ -349,6 +349,20 @@ class Store:
         with self._reading() as connection:
             return read(connection, since=since, until=until)
 
+    def models_without_price(self) -> dict[str, int]:
+        """`provider/model` and how many of its calls have known tokens and no known cost, most first."""
+        s = SPANS.c
+        model = func.coalesce(s.response_model, s.request_model, "?").label("model")
+        unpriced = (
+            select(func.coalesce(s.provider, "?").label("provider"), model, func.count().label("calls"))
+            .where(s.kind.in_(sorted(semconv.MODEL_KINDS)), s.cost_nano_usd.is_(None))
+            .where(s.input_tokens.is_not(None), s.usage_in_children.is_(False), s.status != "open")
+            .group_by("provider", "model")
+            .order_by(func.count().desc(), "provider", "model")
+        )
+        with self._reading() as connection:
+            return {f"{provider}/{name}": calls for provider, name, calls in connection.execute(unpriced)}
+
     # --- about the store ---------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:

@@ -66,6 +66,7 @@ _GROUPS: Final = (
         _bought_sum(_s.output_tokens),
         _bought_sum(_s.total_tokens),
         _bought_sum(_s.cost_nano_usd),
+        _count(_bought),
         _model,
         _s.tags,
         *_LABELS,
@@ -108,8 +109,8 @@ class Totals:
 def _trace_row(trace_id: str, groups: list[Any], tops: list[Any]) -> Row:
     # This runs for every trace of every batch, so it goes by position and column by column.
     _, root_id, _, name, status, _ = tops[0] if len(tops) == 1 else min(tops, key=_seniority)
-    _, starts, ends, spans, errors, calls, inputs, outputs, tokens, costs, models, tags, *labels = zip(
-        *groups, strict=True
+    _, starts, ends, spans, errors, calls, inputs, outputs, tokens, costs, bought, models, tags, *labels = (
+        zip(*groups, strict=True)
     )
     session, user, thread, environment, service, release, prompt, version = map(_first, labels)
     return (
@@ -132,7 +133,8 @@ def _trace_row(trace_id: str, groups: list[Any], tops: list[Any]) -> Row:
         _sum(inputs),
         _sum(outputs),
         _sum(tokens),
-        _sum(costs),
+        # Where all answers came from a cache, it is known that nothing was paid.
+        _sum(costs) if sum(bought) or not sum(calls) else 0,
         _union([[model] for model in models if model]),
         prompt,
         version,

@@ -1,0 +1,656 @@
+"""LlamaIndex applications as they are written, and the trees and facts that come of them."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from llama import PAGES, USAGE, Scripted, call, index, mock, openai_raw, recording
+from llama_index.core import Document, MockEmbedding, PromptTemplate, Settings, VectorStoreIndex
+from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CompletionResponse,
+    ImageBlock,
+    LLMMetadata,
+    TextBlock,
+)
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.dispatcher import instrument_tags
+from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
+from llama_index.core.instrumentation.span import active_span_id
+from llama_index.core.llms import CustomLLM, MockLLM
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.tools import FunctionTool, QueryEngineTool
+from llama_index.core.tools.types import ToolOutput
+from llama_index_instrumentation.base import BaseEvent
+from pydantic import BaseModel
+from recording import all_traces, recorded, settled
+
+from spanscope import context, current_span, instrument, span, uninstrument
+from spanscope.llama_index import ObsHandler
+from spanscope.semconv import (
+    DOC_ID,
+    DOC_SCORE,
+    DOCUMENT_COUNT,
+    DOCUMENT_COUNT_BEFORE,
+    DOCUMENTS,
+    DOCUMENTS_BEFORE,
+    EMBEDDING_DIMENSIONS,
+    METADATA,
+    STRUCTURED_OUTPUT,
+    TOP_K,
+    TOP_N,
+    USAGE_MISSING_REASON,
+    VECTORS,
+)
+from spanscope.testing import MemoryBackend
+
+
+@pytest.fixture
+def handler(tmp_path):
+    with recording(tmp_path, content="redacted") as attached:
+        yield attached
+
+
+def kinds(trace: Any) -> list[str]:
+    return [one.kind for one in trace.spans]
+
+
+def of_kind(trace: Any, kind: str) -> list[Any]:
+    return [one for one in trace.spans if one.kind == kind]
+
+
+class Fixed(BaseRetriever):
+    """Finds the same nodes for each question."""
+
+    found: Any = ()
+
+    def __init__(self, found: list[NodeWithScore]) -> None:
+        self.found = found
+        super().__init__()
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return list(self.found)
+
+
+class ByLength(BaseNodePostprocessor):
+    """Puts the longest text first and says so as rerankers do."""
+
+    top_n: int = 1
+    model: str = "length-1"
+
+    def _postprocess_nodes(self, nodes: Any, query_bundle: Any = None) -> Any:
+        get_dispatcher(__name__).event(
+            ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=self.top_n, model_name=self.model)
+        )
+        for node in nodes:
+            node.score = float(len(node.node.text))
+        return sorted(nodes, key=lambda node: -node.score)[: self.top_n]
+
+
+def found(*texts: str) -> list[NodeWithScore]:
+    return [
+        NodeWithScore(node=TextNode(text=text, id_=f"n{number}"), score=0.5 - number / 10)
+        for number, text in enumerate(texts)
+    ]
+
+
+# --- trees --------------------------------------------------------------------------------------------------
+
+
+def test_a_query_is_one_tree_with_question_and_answer_at_its_root(handler):
+    engine = index().as_query_engine(llm=Scripted(replies=["Within 30 days."]))
+    answer = engine.query("When may I return a lamp?")
+
+    trace = recorded(handler)
+    assert trace.root.name == "RetrieverQueryEngine.query"
+    assert trace.root.input_preview == "When may I return a lamp?"
+    assert trace.root.output_preview == str(answer) == "Within 30 days."
+    assert sorted(k for k in kinds(trace) if k != "chain") == ["embedding", "llm", "retriever"]
+    assert {one.framework for one in trace.spans} == {"llama_index"}
+    (retriever,) = of_kind(trace, "retriever")
+    assert [child.kind for child in trace.children(retriever)] == ["embedding"]
+
+
+def test_a_retriever_and_an_embedding_are_one_span_each_whatever_their_base_class_calls(handler):
+    """The base class has a span for the public method and one for what the subclass implements."""
+    index().as_retriever(similarity_top_k=2).retrieve("lamps")
+    trace = recorded(handler)
+    assert sorted(kinds(trace)) == ["embedding", "retriever"]
+
+
+async def test_the_async_half_is_one_span_too(handler):
+    await index().as_retriever().aretrieve("lamps")
+    assert sorted(kinds(recorded(handler))) == ["embedding", "retriever"]
+
+
+@pytest.mark.parametrize("method", ["chat", "complete", "predict"])
+def test_a_model_that_answers_by_another_of_its_methods_is_one_call(handler, method):
+    model = Scripted(replies=["Yes."])
+    match method:
+        case "chat":
+            model.chat([ChatMessage(role="user", content="Is it?")])
+        case "complete":
+            model.complete("Is it?")
+        case _:
+            model.predict(PromptTemplate("Is {what}?"), what="it")
+    trace = recorded(handler)
+    (only,) = trace.spans
+    assert (only.kind, only.input_tokens, only.output_tokens) == ("llm", 30, 4)
+    assert trace.totals.llm_calls == 1
+    assert trace.totals.total_tokens == 34
+
+
+async def test_an_async_model_that_calls_its_sync_half_is_one_call(handler):
+    await MockLLM(max_tokens=2).achat([ChatMessage(role="user", content="Is it?")])
+    assert kinds(recorded(handler)) == ["llm"]
+
+
+def test_a_model_that_asks_another_model_counts_its_tokens_once(handler):
+    inner = Scripted(replies=["Yes."])
+
+    class Wrapper(CustomLLM):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(model_name="wrapper")
+
+        def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+            return inner.complete(prompt)
+
+        def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+    Wrapper().complete("Is it?")
+    trace = recorded(handler)
+    assert kinds(trace) == ["llm", "llm"]
+    assert trace.totals.total_tokens == 34
+
+
+def test_ten_threads_give_ten_trees(handler):
+    """One handler, one engine, one dispatcher: each question stays with its own answer."""
+    engine = index().as_query_engine(llm=mock())
+    barrier = threading.Barrier(10)
+
+    def ask(number: int) -> None:
+        barrier.wait()
+        for turn in range(3):
+            engine.query(f"question {number}.{turn}")
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(ask, range(10)))
+    traces = all_traces(handler)
+    assert {trace.root.input_preview for trace in traces[1:]} >= {f"question {n}.2" for n in range(10)}
+    queries = [trace for trace in traces if trace.root.name == "RetrieverQueryEngine.query"]
+    assert len(queries) == 30
+    for trace in queries:
+        (retriever,) = of_kind(trace, "retriever")
+        assert retriever.input_preview == trace.root.input_preview
+        assert len(trace.spans) == len(queries[0].spans)
+
+
+async def test_twenty_tasks_of_one_call_are_twenty_children(handler):
+    dispatcher = get_dispatcher(__name__)
+    model = Scripted(replies=["Yes."])
+
+    @dispatcher.span
+    async def fan_out() -> None:
+        await asyncio.gather(*[asyncio.create_task(model.acomplete(f"q{n}")) for n in range(20)])
+
+    await fan_out()
+    trace = recorded(handler)
+    children = trace.children(trace.root)
+    assert len(children) == 20
+    assert {child.input_preview for child in children} == {f"q{n}" for n in range(20)}
+
+
+def test_a_block_of_ours_makes_one_trace_of_several_calls(handler):
+    """`from_documents` splits and embeds in two calls that know nothing of each other."""
+    with span("indexing"):
+        index()
+    (trace,) = all_traces(handler)
+    assert trace.root.name == "indexing"
+    assert "embedding" in kinds(trace)
+
+
+def test_the_current_span_inside_a_call_is_that_call(handler):
+    dispatcher = get_dispatcher(__name__)
+    seen = []
+
+    @dispatcher.span
+    def work() -> None:
+        seen.append(current_span().span_id)
+
+    work()
+    assert seen == [recorded(handler).root.span_id]
+
+
+def test_the_frameworks_own_variable_is_left_alone(handler):
+    before = active_span_id.get()
+    index().as_query_engine(llm=mock()).query("what?")
+    assert active_span_id.get() is before
+
+
+# --- attaching ----------------------------------------------------------------------------------------------
+
+
+def taps() -> int:
+    root = get_dispatcher()
+    ours = [one for one in (*root.span_handlers, *root.event_handlers) if "spanscope" in type(one).__module__]
+    return len(ours)
+
+
+def test_instrument_twice_attaches_once_and_uninstrument_takes_it_off(tmp_path):
+    sink = MemoryBackend()
+    try:
+        instrument(store=tmp_path / "spans.db", backends=[sink])
+        handler = instrument(store=tmp_path / "spans.db", backends=[sink])
+        assert taps() == 2  # one for spans, one for events
+        MockLLM(max_tokens=1).complete("x")
+        assert len(recorded(handler).spans) == 1
+    finally:
+        uninstrument()
+    assert taps() == 0
+    MockLLM(max_tokens=1).complete("x")
+    assert len(all_traces(handler)) == 1
+    handler.runtime.shutdown(2.0)
+
+
+def test_a_callback_manager_records_from_its_first_call_on_and_once(tmp_path):
+    """Its first use comes when the call has begun: that call is whole all the same."""
+    handler = ObsHandler(store=tmp_path / "spans.db", backends=[MemoryBackend()], content="redacted")
+    engine = index().as_query_engine(llm=mock())
+    engine.callback_manager = CallbackManager([handler])
+    try:
+        engine.query("what?")
+        engine.query("and then?")
+        first, second = all_traces(handler)
+        assert first.root.name == second.root.name == "RetrieverQueryEngine.query"
+        assert first.root.input_preview == "what?"
+        assert len(first.spans) == len(second.spans)
+        assert len(of_kind(first, "llm")) == 1
+    finally:
+        handler.detach()
+        handler.runtime.shutdown(2.0)
+    assert taps() == 0
+
+
+def test_a_handler_in_a_callback_manager_and_attached_counts_once(handler):
+    engine = index().as_query_engine(llm=mock())
+    engine.callback_manager = CallbackManager([handler])
+    engine.query("what?")
+    assert len(of_kind(recorded(handler), "llm")) == 1
+    assert handler.runtime.health.counters["duplicate_events"] == 0
+
+
+def test_a_detached_handler_stays_off_though_a_callback_manager_has_it(tmp_path):
+    handler = ObsHandler(store=tmp_path / "spans.db")
+    handler.detach()
+    engine = index().as_query_engine(llm=mock())
+    engine.callback_manager = CallbackManager([handler])
+    engine.query("what?")
+    assert all_traces(handler) == []
+    handler.runtime.shutdown(2.0)
+
+
+def test_a_chat_engine_that_replaces_the_callback_manager_is_recorded(handler, monkeypatch):
+    engine = index().as_chat_engine(chat_mode="condense_plus_context", llm=mock())
+    engine.callback_manager = CallbackManager([])
+    engine.chat("hello")
+    assert of_kind(recorded(handler), "llm")
+
+
+def test_the_innermost_of_two_handlers_with_one_store_says_whose_the_calls_are(tmp_path):
+    sink = MemoryBackend()
+    outer = ObsHandler(store=tmp_path / "spans.db", backends=[sink], session_id="outer")
+    inner = ObsHandler(store=tmp_path / "spans.db", backends=[sink], session_id="inner")
+    with outer:
+        with inner:
+            mock().complete("x")
+        assert inner.last_trace_id is not None
+        assert recorded(inner).root.session_id == "inner"
+        mock().complete("y")
+        assert recorded(outer).root.session_id == "outer"
+    outer.runtime.shutdown(2.0)
+
+
+# --- facts of model calls -----------------------------------------------------------------------------------
+
+
+class Told(CustomLLM):
+    """Answers with what it is made of."""
+
+    answer: Any
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="told-1")
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return self.answer
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+def ask(handler: ObsHandler, answer: CompletionResponse) -> Any:
+    Told(answer=answer).complete("Is it?")
+    return recorded(handler).root
+
+
+def test_usage_comes_from_the_providers_response(handler):
+    call = ask(handler, CompletionResponse(text="Yes.", raw=openai_raw("Yes.", "length")))
+    assert (call.input_tokens, call.output_tokens, call.total_tokens) == (30, 4, 34)
+    assert (call.usage_source, call.response_model) == ("provider", "scripted-2026")
+    assert (call.finish_reason, call.finish_reason_raw) == ("length", "length")
+
+
+def test_usage_may_stand_beside_the_response_instead(handler):
+    call = ask(handler, CompletionResponse(text="Yes.", additional_kwargs=USAGE))
+    assert (call.input_tokens, call.output_tokens) == (30, 4)
+
+
+def test_usage_that_nobody_gives_is_unknown_with_a_reason(handler):
+    call = ask(handler, CompletionResponse(text="Yes.", raw={"model": "m"}))
+    assert (call.input_tokens, call.output_tokens, call.total_tokens) == (None, None, None)
+    assert call.usage_source == "missing"
+    assert call.attributes[USAGE_MISSING_REASON] == "the response carries no usage"
+
+
+def test_a_conversation_has_roles_and_the_words_of_both_sides(handler):
+    model = Scripted(replies=["Two years."])
+    model.chat(
+        [
+            ChatMessage(role="system", content="Be brief."),
+            ChatMessage(role="user", content="How long is the warranty?"),
+        ],
+        temperature=0.25,
+        max_tokens=64,
+    )
+    (call,) = recorded(handler).spans
+    assert [(said.role, said.text) for said in call.inputs] == [
+        ("system", "Be brief."),
+        ("human", "How long is the warranty?"),
+    ]
+    assert [(said.role, said.text) for said in call.outputs] == [("ai", "Two years.")]
+    assert (call.request_model, call.temperature, call.max_tokens) == ("scripted-1", 0.25, 64)
+    assert call.prompt_hash is not None
+    assert call.streamed is False
+
+
+def test_a_message_changed_afterwards_is_kept_as_it_was(handler):
+    message = ChatMessage(role="user", content="before")
+    Scripted(replies=["Yes."]).chat([message])
+    message.blocks[0].text = "after"
+    message.blocks.append(TextBlock(text="more"))
+    assert recorded(handler).root.input_preview == "before"
+
+
+def test_of_an_image_type_and_size_are_kept_and_nothing_else(handler, tmp_path):
+    picture = b"\x89PNG\r\n\x1a\n" + b"secret-pixels" * 20
+    model = Scripted(replies=["A lamp."])
+    block = ImageBlock(image=picture, image_mimetype="image/png")
+    model.chat([ChatMessage(role="user", blocks=[TextBlock(text="What is it? "), block])])
+    (call,) = recorded(handler).spans
+    assert call.input_preview == f"What is it? [image: image/png, {len(block.image)} bytes]"
+    handler.runtime.shutdown(2.0)
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert block.image[20:60] not in stored
+    assert b"secret-pixels" not in stored
+
+
+def test_with_the_policy_hash_no_word_is_stored(tmp_path):
+    with recording(tmp_path, content="hash") as handler:
+        index().as_query_engine(llm=Scripted(replies=["Zanzibar."])).query("Where is Kilimanjaro?")
+        trace = recorded(handler)
+        assert trace.root.input_preview is None
+        assert of_kind(trace, "retriever")[0].attributes[DOCUMENTS][0][DOC_ID]
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    for word in (b"Zanzibar", b"Kilimanjaro", PAGES["warranty"].encode()):
+        assert word not in stored
+
+
+def test_a_structured_prediction_shows_the_call_below_and_what_came_of_it(handler):
+    class Page(BaseModel):
+        days: int
+
+    answer = CompletionResponse(text='{"days": 30}', raw=openai_raw('{"days": 30}'))
+    page = Told(answer=answer).structured_predict(Page, PromptTemplate("How long?"))
+
+    trace = recorded(handler)
+    assert page.days == 30
+    assert trace.root.attributes[STRUCTURED_OUTPUT] is True
+    assert trace.root.output_preview == '{"days": 30}'
+    assert sorted(set(kinds(trace))) == ["chain", "llm", "parser"]
+    assert trace.totals.total_tokens == 34
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+
+def test_an_error_is_on_each_span_that_it_passed_and_leaves_nothing_open(handler):
+    engine = index().as_query_engine(llm=Scripted(replies=[RuntimeError("no such model")]))
+    with pytest.raises(RuntimeError, match="no such model"):
+        engine.query("what?")
+
+    trace = recorded(handler)
+    assert (trace.root.status, trace.root.error_type) == ("error", "RuntimeError")
+    (call,) = of_kind(trace, "llm")
+    assert (call.status, call.error_message) == ("error", "no such model")
+    assert of_kind(trace, "retriever")[0].status == "ok"
+    assert all(run.end_ns is not None for run in handler.recorder.runs.values())
+    assert handler.runtime.assembler.open == {}
+
+
+async def test_a_cancelled_call_is_cancelled_and_no_error(handler):
+    class Slow(Scripted):
+        async def achat(self, messages: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(30)
+
+    task = asyncio.create_task(Slow(replies=["x"]).achat([]))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert recorded(handler).root.status == "cancelled"
+
+
+def test_a_fault_of_ours_never_reaches_the_application(handler, monkeypatch):
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(handler.recorder, "start", broken)
+    assert str(index().as_query_engine(llm=Scripted(replies=["Yes."])).query("what?")) == "Yes."
+    assert handler.runtime.health.faults["hook.span_enter"] > 0
+    handler.runtime.health.faults.clear()
+
+
+def test_events_of_spans_that_nobody_knows_are_counted(handler):
+    class Odd(BaseEvent):
+        pass
+
+    get_dispatcher(__name__).event(Odd(span_id="gone-00000000-0000-0000-0000-000000000000"))
+    assert handler.runtime.health.counters["unmatched_events"] == 1
+
+
+def test_an_event_of_the_applications_own_stands_in_its_span(handler):
+    class CacheMissed(BaseEvent):
+        pass
+
+    dispatcher = get_dispatcher(__name__)
+
+    @dispatcher.span
+    def work() -> None:
+        dispatcher.event(CacheMissed())
+
+    work()
+    assert [event["name"] for event in recorded(handler).root.events] == ["CacheMissed"]
+
+
+# --- retrieval ----------------------------------------------------------------------------------------------
+
+
+def test_retrieved_nodes_have_ids_scores_and_sizes(handler):
+    Fixed(found("short", "a longer text")).retrieve("lamps")
+    (only,) = recorded(handler).spans
+    assert (only.kind, only.input_preview) == ("retriever", "lamps")
+    assert only.attributes[DOCUMENT_COUNT] == 2
+    assert [(doc[DOC_ID], doc[DOC_SCORE], doc["chars"]) for doc in only.attributes[DOCUMENTS]] == [
+        ("n0", 0.5, 5),
+        ("n1", 0.4, 13),
+    ]
+
+
+def test_a_retriever_says_how_many_it_was_asked_for(handler):
+    index().as_retriever(similarity_top_k=7).retrieve("lamps")
+    assert recorded(handler).root.attributes[TOP_K] == 7
+
+
+def test_a_reranker_shows_what_there_was_before_and_after(handler):
+    """It changes the scores of the nodes that it was given: those before are kept as they were."""
+    engine = RetrieverQueryEngine.from_args(
+        Fixed(found("short", "a longer text")), llm=mock(), node_postprocessors=[ByLength()]
+    )
+    engine.query("which lamp?")
+    (reranker,) = of_kind(recorded(handler), "reranker")
+    facts = reranker.attributes
+    assert reranker.input_preview == "which lamp?"
+    assert (reranker.request_model, facts[TOP_N]) == ("length-1", 1)
+    assert facts[DOCUMENT_COUNT_BEFORE] == 2
+    assert [(doc[DOC_ID], doc[DOC_SCORE]) for doc in facts[DOCUMENTS_BEFORE]] == [("n0", 0.5), ("n1", 0.4)]
+    assert [(doc[DOC_ID], doc[DOC_SCORE]) for doc in facts[DOCUMENTS]] == [("n1", 13.0)]
+
+
+def test_a_filter_of_nodes_is_no_reranker(handler):
+    SimilarityPostprocessor(similarity_cutoff=0.45).postprocess_nodes(found("a", "b"), query_str="x")
+    (only,) = recorded(handler).spans
+    assert only.kind == "chain"
+    assert (only.attributes[DOCUMENT_COUNT_BEFORE], only.attributes[DOCUMENT_COUNT]) == (2, 1)
+
+
+def test_embeddings_say_how_many_and_of_what_size(handler):
+    MockEmbedding(embed_dim=6).get_text_embedding_batch(["a", "b", "c"])
+    (only,) = recorded(handler).spans
+    assert only.kind == "embedding"
+    assert (only.attributes[VECTORS], only.attributes[EMBEDDING_DIMENSIONS]) == (3, 6)
+    assert [said.text for said in only.inputs] == ["a", "b", "c"]
+
+
+def test_sparse_embeddings_are_embeddings(handler):
+    class Sparse(BaseSparseEmbedding):
+        def _get_text_embedding(self, text: str) -> dict[int, float]:
+            return {1: 0.5, 7: 0.25}
+
+        _get_query_embedding = _get_text_embedding
+
+        async def _aget_query_embedding(self, query: str) -> dict[int, float]:
+            return {1: 0.5}
+
+        _aget_text_embedding = _aget_query_embedding
+
+    Sparse(model_name="splade").get_text_embedding("a lamp")
+    (only,) = recorded(handler).spans
+    assert (only.kind, only.request_model, only.attributes[VECTORS]) == ("embedding", "splade", 1)
+
+
+def test_an_ingestion_pipeline_is_one_tree(handler):
+    pipeline = IngestionPipeline(transformations=[SentenceSplitter(), MockEmbedding(embed_dim=4)])
+    pipeline.run(documents=[Document(text="one"), Document(text="two")])
+    trace = recorded(handler)
+    assert trace.root.name == "IngestionPipeline.run"
+    assert len(of_kind(trace, "embedding")) == 1
+
+
+# --- tools --------------------------------------------------------------------------------------------------
+
+
+def add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+def test_a_tool_call_is_one_span_with_its_arguments_and_result(handler):
+    FunctionTool.from_defaults(add)(a=1, b=2)
+    (only,) = recorded(handler).spans
+    assert (only.kind, only.name) == ("tool", "add")
+    assert (only.input_preview, only.output_preview) == ('{"a": 1, "b": 2}', "3")
+
+
+async def test_an_async_call_of_a_sync_tool_is_one_span(handler):
+    await FunctionTool.from_defaults(add).acall(a=1, b=2)
+    assert kinds(recorded(handler)) == ["tool"]
+
+
+def test_a_model_that_picks_and_calls_a_tool_has_one_tool_span(handler):
+    model = Scripted(replies=[call("add", a=1, b=2)])
+    model.predict_and_call([FunctionTool.from_defaults(add)], user_msg="1+2?")
+    trace = recorded(handler)
+    assert sorted(kinds(trace)) == ["chain", "llm", "tool"]
+    assert of_kind(trace, "llm")[0].finish_reason == "tool_calls"
+
+
+def test_a_tool_that_gives_an_object_is_recorded_by_what_it_says(handler):
+    class Odd:
+        def __repr__(self) -> str:
+            raise AssertionError("nobody may print me")
+
+    def odd() -> Any:
+        return ToolOutput(tool_name="odd", content="four lamps", raw_output=Odd(), raw_input={})
+
+    FunctionTool.from_defaults(odd)()
+    assert recorded(handler).root.output_preview == "four lamps"
+
+
+def test_a_tool_that_raises_is_an_error(handler):
+    def broken() -> None:
+        raise KeyError("order")
+
+    with pytest.raises(KeyError):
+        FunctionTool.from_defaults(broken)()
+    assert (recorded(handler).root.status, recorded(handler).root.error_type) == ("error", "KeyError")
+
+
+def test_an_engine_used_as_a_tool_hangs_below_the_tool(handler):
+    tool = QueryEngineTool.from_defaults(index().as_query_engine(llm=mock()), name="faq", description="faq")
+    tool.call("warranty?")
+    trace = recorded(handler)
+    assert (trace.root.kind, trace.root.name) == ("tool", "faq")
+    assert [child.name for child in trace.children(trace.root)] == ["RetrieverQueryEngine.query"]
+
+
+# --- whose calls they are -----------------------------------------------------------------------------------
+
+
+def test_session_user_and_tags_come_from_instrument_tags(handler):
+    tags = {"session_id": "visit-1", "user_id": "sam.carter", "tags": ["shop"], "route": "/ask"}
+    with instrument_tags(tags):
+        index().as_query_engine(llm=mock()).query("what?")
+    trace = recorded(handler)
+    assert trace.root.session_id == "visit-1"
+    assert trace.root.user_id not in (None, "sam.carter")
+    assert trace.root.tags == ("shop",)
+    assert trace.root.attributes[METADATA] == {"route": "/ask"}
+    assert {one.session_id for one in trace.spans} == {"visit-1"}
+
+
+def test_a_context_block_holds_for_llama_index_too(handler):
+    with context(session_id="visit-2", prompt_version="7"):
+        mock().complete("x")
+    assert recorded(handler).root.session_id == "visit-2"
+    assert recorded(handler).root.prompt_version == "7"
+
+
+def test_settings_of_llama_index_work_as_well_as_arguments(handler, monkeypatch):
+    monkeypatch.setattr(Settings, "_llm", mock())
+    monkeypatch.setattr(Settings, "_embed_model", MockEmbedding(embed_dim=4))
+    VectorStoreIndex.from_documents([Document(text="one")]).as_query_engine().query("x")
+    settled(handler)
+    assert of_kind(recorded(handler), "llm")
