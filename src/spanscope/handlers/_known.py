@@ -26,7 +26,7 @@ def note(handler: "Handler") -> None:
 
 
 def speak_for_process(*handlers: "Handler") -> None:
-    """These are attached to the whole process, one for each framework, the first for blocks; none: none is."""
+    """These are attached to the whole process, one for each framework; blocks go to the first."""
     retired = list(_of_process)
     _of_process[:] = handlers
     for one in retired:
