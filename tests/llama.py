@@ -117,7 +117,11 @@ class Scripted(FunctionCallingLLM):
                 role="assistant", content=said, additional_kwargs=whole.message.additional_kwargs
             )
             last = number == len(words)
-            yield ChatResponse(message=message, delta=words[number - 1], raw=whole.raw if last else {})
+            yield ChatResponse(
+                message=message,
+                delta=words[0] if number == 1 else f" {words[number - 1]}",
+                raw=whole.raw if last else {},
+            )
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
