@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic.v1 import BaseModel as BaseModelV1
 
 from spanscope.redaction import Redactor
-from spanscope.redaction.rules import is_card_number
+from spanscope.redaction.cards import is_card_number
 from spanscope.redaction.values import Limits
 
 redact = Redactor().redact
@@ -190,7 +190,7 @@ def test_a_preview_withholds_a_word_too_long_to_be_judged():
 def test_plain_prose_is_let_through_without_a_scan(monkeypatch):
     """Most text is prose, and the rules cost ten times as much as the look that spares them."""
     redactor = Redactor()
-    monkeypatch.setattr(redactor, "_scan", None)
+    monkeypatch.setattr(redactor, "_searched", None)
     prose = "The quick brown fox is lazy today; it sleeps (or seems to) until the next morning, doesn't it?"
     assert redactor.redact(prose) == prose
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from itertools import islice
 from pathlib import PurePath
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
-from spanscope.redaction.rules import SECRET, is_secret_name
+from spanscope.redaction.names import meaning as meaning
+from spanscope.redaction.opaque import Digest, described_vector, is_vector, opaque_field
+from spanscope.redaction.rules import SECRET
 
 TOO_DEEP: Final = "[withheld: too deep]"
 CIRCULAR: Final = "[withheld: circular]"
@@ -32,6 +33,8 @@ TOO_MANY: Final = "[withheld: too many items]"
 TOO_LONG: Final = "[withheld: too much text]"
 PRIVATE_FIELD: Final = "[withheld: not shown by its class]"
 
+_MAX_VECTOR: Final = 20_000
+"""Numbers of one embedding that are hashed."""
 SMALL_INT: Final = 10**9
 """Below this an integer is no card number; above it is read as text."""
 
@@ -61,8 +64,10 @@ class Walk:
         *,
         user: str | None = None,
         pseudonym: Callable[[str], str] | None = None,
+        digest: Digest | None = None,
     ) -> None:
         self._scrub = scrub
+        self._digest = digest
         self._user = user
         self._pseudonym = pseudonym
         self._limits = limits
@@ -164,6 +169,9 @@ class Walk:
         if said is not None and item is not None and type(item) is not bool:
             if said == "secret":
                 return SECRET
+            if said == "opaque":
+                opaque = opaque_field(item, self._digest)
+                return self.copy(item, depth + 1) if opaque is None else opaque
             if self._pseudonym is not None and type(item) in (str, int):
                 return self._pseudonym(str(item))
         return self.copy(item, depth + 1)
@@ -173,9 +181,11 @@ class Walk:
         text = copied if isinstance(copied, str) else str(copied)
         return self._scrub(text[:200])
 
-    def _sequence(self, items: Collection[Any], depth: int) -> list[Any]:
+    def _sequence(self, items: Collection[Any], depth: int) -> Any:
         size = len(items)
-        out = []
+        if is_vector(items):
+            return described_vector(list(islice(items, _MAX_VECTOR)), size, self._digest)
+        out: list[Any] = []
         for item in list(islice(items, self._limits.items)):
             if self._nodes <= 0:
                 out.append(TOO_MANY)
@@ -184,15 +194,6 @@ class Walk:
         if (left := size - self._limits.items) > 0:
             out.append(f"[cut, {left} more of {size}]")
         return out
-
-
-@lru_cache(maxsize=4096)
-def meaning(key: str) -> Literal["secret", "user", None]:
-    """What a key says of its value: `api_key` that it is secret, `langfuse_user_id` that it is a person."""
-    tail = key[-100:]
-    if is_secret_name(tail):
-        return "secret"
-    return "user" if "".join(filter(str.isalnum, tail)).lower().endswith("userid") else None
 
 
 _SEQUENCES = (list, tuple, set, frozenset)

@@ -1,0 +1,34 @@
+"""All built-in rules, in the order of their rank: where two findings overlap, the first gives the type."""
+
+from typing import Final
+
+from spanscope.redaction import (
+    assignments,
+    cards,
+    emails,
+    identities,
+    labelled,
+    network,
+    phones,
+    places,
+    structures,
+    vendor_keys,
+    wallets,
+)
+from spanscope.redaction.rules import Rule
+
+RULES: Final[tuple[Rule, ...]] = (
+    *structures.RULES,
+    *assignments.RULES,
+    *vendor_keys.RULES,
+    *emails.RULES,
+    *cards.RULES,
+    *identities.RULES,
+    *labelled.RULES,
+    *wallets.RULES,
+    *network.RULES,
+    *places.RULES,
+    *phones.RULES,
+)
+
+TYPES: Final = tuple(sorted({rule.type for rule in RULES}))

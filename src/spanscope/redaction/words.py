@@ -1,0 +1,14 @@
+"""Lists of words as one reads them, not as one types them.
+
+Used by the rules that know what they look for by the words beside it.
+"""
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words between spaces."""
+    return tuple(text.split())
+
+
+def phrases(text: str) -> tuple[str, ...]:
+    """What stands between commas, which may be several words."""
+    return tuple([phrase.strip() for phrase in text.split(",") if phrase.strip()])
