@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spanscope import semconv
+from spanscope.config import content_policy
 from spanscope.drafts import Draft
 from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
 
@@ -186,7 +187,6 @@ class Assembler:
             span_id=run.span_id,
             start_ns=run.start_ns + offset_ns,
             status=status or "ok",
-            content=run.handler.settings.content,
             pricing=run.handler.settings.pricing,
         )
         facts = draft.facts
@@ -203,6 +203,7 @@ class Assembler:
         if run.abandoned:
             status = "abandoned"
             draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
+        draft.content = _content_policy(run, facts.get("kind", "span"))
         if status is not None:
             draft.status = status
         if draft.status == "cancelled":
@@ -321,6 +322,13 @@ def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
         yield run.metadata
     if run.scope is not None:
         yield run.scope.metadata
+
+
+def _content_policy(run: Run, kind: str) -> str:
+    """The word of the call goes before that of the block around it, and this before the handler's."""
+    asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, Mapping) else None
+    around = run.scope.content if run.scope is not None else None
+    return content_policy(kind, asked, around, run.handler.settings.content)
 
 
 def _unload(run: Run) -> None:

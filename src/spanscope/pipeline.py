@@ -27,6 +27,10 @@ class Pipeline:
         self._health = health
         self._lost_some = False
 
+    def add(self, backend: Backend) -> None:
+        """Put one more sink before the others.  On the worker thread, or before anything is sent."""
+        self._backends = (backend, *self._backends)
+
     def send(self, drafts: Iterable[Draft]) -> int:
         """Seal and export; gives the number of spans."""
         source, sent = iter(drafts), 0

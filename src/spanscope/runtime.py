@@ -11,15 +11,17 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spanscope import health as health_module
 from spanscope.assembler import Assembler
 from spanscope.backends import build
 from spanscope.config import Settings
 from spanscope.drafts import Draft
-from spanscope.exceptions import SpanscopeError
+from spanscope.exceptions import ConfigError, SpanscopeError
 from spanscope.health import Health, contained
 from spanscope.pipeline import Pipeline
 from spanscope.pricing.stage import PricingStage
@@ -29,6 +31,9 @@ from spanscope.redaction import Redactor, Seal, load_key
 from spanscope.signals import SignalsStage
 from spanscope.spans import Span
 from spanscope.worker import worker
+
+if TYPE_CHECKING:
+    from spanscope.backends.sql import SqlBackend
 
 EXIT_FLUSH_S: Final = 5.0
 SWEEP_S: Final = 0.5
@@ -45,6 +50,8 @@ def runtime_for(settings: Settings) -> "Runtime":
         runtime = _runtimes.get(settings.key)
         if runtime is None or runtime.closed:
             runtime = _runtimes[settings.key] = Runtime(settings)
+        if "vault" in settings.content.values():
+            runtime.open_vault()
         return runtime
 
 
@@ -77,9 +84,10 @@ class Runtime:
         if settings.store is not False:
             store, folder, self._where = _store(settings.store)
             backends.insert(0, store)
+            store.record_sinks(_sinks(settings.backends))
         self._folder = folder
         self._backends: list[Backend] = backends
-        names = load_key(folder)
+        names = load_key(folder, key=settings.secret)
         redactor = Redactor(digest=names.digest, on_fault=lambda fault: self.health.fault("redaction", fault))
         self.recorder = Recorder(self.health, wake=worker.wake)
         self.assembler = Assembler(self.recorder)
@@ -87,12 +95,41 @@ class Runtime:
         self._pricing = PricingStage(self.health)
         self._seal = Seal(redactor, names, self.health)
         self.pipeline = Pipeline(self._finish, backends, self.health)
+        self._no_vault = False
         self._next_sweep = self._next_save = 0.0
         worker.clients.append(self)
 
     def _finish(self, draft: Draft) -> Span:
         """From raw to what may leave the process."""
+        if draft.content == "vault" and self._seal.vault is None and not self._no_vault:
+            # A call has asked for it, of which no handler knew at set-up.
+            self._no_vault = True
+            with contained("vault", self.health):
+                self.open_vault()
         return self._seal.seal(self._pricing.price(self._signals.note(draft)))
+
+    def open_vault(self) -> None:
+        """From now on raw texts can be kept.  Raises VaultError, ConfigError or MissingExtra."""
+        if self._seal.vault is not None:
+            return
+        from spanscope.backends.vault import VaultBackend
+        from spanscope.redaction.vault import Vault, vault_file
+
+        path = vault_file(self._folder)
+        if path is None:
+            raise ConfigError(
+                "content='vault' needs a store in a file, or a place for the vault in SPANSCOPE_VAULT"
+            )
+        vault = Vault(
+            path,
+            keep_for=timedelta(days=self.settings.vault_days),
+            count=self.health.count,
+            fault=self.health.fault,
+        )
+        backend = VaultBackend(vault)
+        self._backends.insert(0, backend)
+        self.pipeline.add(backend)
+        self._seal.vault = vault
 
     def serve(self) -> bool:
         """One turn of the worker; true while runs are open or the queue holds more."""
@@ -166,7 +203,13 @@ class Runtime:
             health_module.save(self._folder / "health.json", self.health, facts=facts)
 
 
-def _store(place: str) -> tuple[Backend, Path | None, str]:
+def _sinks(backends: Sequence[Any]) -> list[str]:
+    """Names of what outlives the process, for an erasure to tell."""
+    names = [one if isinstance(one, str) else type(one).__name__ for one in backends]
+    return [name for name in names if name not in ("memory", "MemoryBackend")]
+
+
+def _store(place: str) -> tuple["SqlBackend", Path | None, str]:
     from spanscope.backends.sql import SqlBackend
 
     store = SqlBackend(place)

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from spanscope.config import ContentSetting, content_rules
 from spanscope.exceptions import ConfigError
 
 _FACTS: Final = (
@@ -38,6 +39,7 @@ class Scope:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str | None = None
     trace_id: str | None = None
+    content: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(init=False)
     """Those of the first seven that were given, by name."""
 
@@ -62,13 +64,16 @@ def context(
     tags: tuple[str, ...] | list[str] = (),
     metadata: Mapping[str, Any] | None = None,
     traceparent: str | None = None,
+    content: ContentSetting = None,
 ) -> Iterator[Scope]:
     """Say for all runs inside the block whose they are; an inner block adds to the outer one.
 
+    `content` is how much text is kept, as for a handler, before whose word it goes.
     `traceparent` is a W3C header from the caller's request: traces begun in the block continue it.
     Yields a `Scope` whose `trace_id` is, afterwards, that of the last trace begun inside.
 
-    Raises `ConfigError` when `traceparent` is no W3C traceparent, or tags and metadata are malformed.
+    Raises `ConfigError` when `traceparent` is no W3C traceparent, `content` no policy, or tags and metadata
+    are malformed.
     """
     if traceparent is not None and parse_traceparent(traceparent) is None:
         raise ConfigError(f"not a W3C traceparent: {traceparent!r}; it looks like 00-<32 hex>-<16 hex>-01")
@@ -85,6 +90,7 @@ def context(
         tags=(*outer.tags, *tags),
         metadata={**outer.metadata, **(metadata or {})},
         traceparent=traceparent or outer.traceparent,
+        content={**outer.content, **content_rules(content)},
     )
     token = _current.set(inner)
     try:

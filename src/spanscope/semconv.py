@@ -123,6 +123,9 @@ GRAPH_NODE: Final = "langgraph.node"
 GRAPH_STEP: Final = "langgraph.step"
 CHECKPOINT_NS: Final = "langgraph.checkpoint_ns"
 
+CONTENT_POLICY: Final = "spanscope_content"
+"""Key in a call's metadata: the content policy of this call and of what is below it."""
+
 # --- one document of a retrieval, as it stands in the list under DOCUMENTS ---------------------------
 DOC_ID: Final = "id"
 DOC_SCORE: Final = "score"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from os import environ
 from typing import Any, Self
 
-from spanscope.config import Settings, StoreSetting, settings_from
+from spanscope.config import ContentSetting, Settings, StoreSetting, settings_from
 from spanscope.handlers import _known
 from spanscope.pricing import PriceSource, pricing_for, pricing_settings
 from spanscope.recorder import Recorder, Run
@@ -80,7 +80,7 @@ class Handler(Source):
         self,
         store: StoreSetting = None,
         backends: Sequence[Any] | Any = (),
-        content: str | None = None,
+        content: ContentSetting = None,
         session_id: str | None = None,
         user_id: str | None = None,
         environment: str | None = None,
@@ -93,6 +93,7 @@ class Handler(Source):
         estimate_tokens: bool | None = None,
         prices: PriceSource = None,
         deployments: PriceSource = None,
+        key: str | None = None,
     ) -> None:
         check_labels(tags, metadata)
         pricing = pricing_for(pricing_settings(prices, deployments, estimate_tokens))
@@ -107,7 +108,7 @@ class Handler(Source):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        super().__init__(settings_from(store, backends, content, pricing), scope)
+        super().__init__(settings_from(store, backends, content, pricing, key), scope)
         _known.note(self)
 
     def flush(self, timeout: float = 5.0) -> bool:

@@ -10,7 +10,7 @@ Runs on the worker thread, after `pricing`; what it returns goes to every backen
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from re import compile as pattern
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from spanscope import semconv
 from spanscope.drafts import Draft
@@ -23,6 +23,9 @@ from spanscope.redaction.recent import Recent
 from spanscope.redaction.rules import SECRET
 from spanscope.redaction.values import meaning
 from spanscope.spans import Content, Span, make_span
+
+if TYPE_CHECKING:
+    from spanscope.redaction.vault import Vault
 
 STAGE: Final = "redaction"
 WITHHELD: Final = "[withheld: redaction failed]"
@@ -88,6 +91,8 @@ class Seal:
         self._health = health
         self._preview_chars = preview_chars
         self._max_content_chars = max_content_chars
+        self.vault: Vault | None = None
+        """Takes the raw texts of spans whose policy is `vault`; without one they are not kept."""
         self._contents: Recent[tuple[str, str], Content] = Recent(max_items=4096, max_weight=8_000_000)
         self._plain: set[str] = set()
         """Short texts that redaction leaves as they are: nearly every name and label is among them."""
@@ -134,6 +139,11 @@ class Seal:
         fields["span_id"] = self._guarded(self._span_id, draft.span_id, _NO_SPAN_ID)
         fields["start_ns"] = self._guarded(moment, draft.start_ns, None) or 0
         fields["status"] = _KNOWN_STATUS(draft.status) or "abandoned"
+        if draft.content == "vault":
+            try:
+                self._keep_raw(draft, fields["trace_id"], fields["span_id"])
+            except Exception as fault:  # noqa: BLE001  the boundary of `vault`: what it cannot take is not kept
+                self._health.fault("vault", fault)
         return make_span(fields)
 
     def session(self, value: str) -> str:
@@ -324,6 +334,20 @@ class Seal:
             except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: this message alone is lost
                 self._health.fault(STAGE, fault)
         return tuple(contents)
+
+    def _keep_raw(self, draft: Draft, trace_id: str, span_id: str) -> None:
+        """Hand the raw texts to the vault, and to nothing else."""
+        if self.vault is None:
+            self._health.count("vault_items_lost", len(draft.inputs) + len(draft.outputs))
+            return
+        for direction, messages in (("input", draft.inputs), ("output", draft.outputs)):
+            said = [(as_text(role), as_text(text)) for role, text in messages]
+            texts = [(self._pseudonyms.content_id(role, text), role, text) for role, text in said]
+            self.vault.keep(trace_id, span_id, direction, texts)
+        if draft.error is not None:
+            text = "\n".join(error_lines(draft.error))
+            error = (self._pseudonyms.content_id("error", text), "error", text)
+            self.vault.keep(trace_id, span_id, "error", [error])
 
     def _shown(self, content: Content) -> str | None:
         return None if content.text is None else content.text[: self._preview_chars]

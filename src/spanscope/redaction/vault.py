@@ -142,7 +142,9 @@ class Vault:
                     self._lose(1)
                     continue
                 if content_id not in self._items:
-                    sealed = self._ciphers.seal(f"{role}\n{text}", place=f"{content_id} {expires_ns}")
+                    sealed = self._ciphers.seal(
+                        " ".join(role.split()) + "\n" + text, place=f"{content_id} {expires_ns}"
+                    )
                     self._items[content_id] = (content_id, self.key_ids[0], sealed, now_ns, expires_ns)
                     self._pending_bytes += len(sealed)
                 link = (span_id, direction, position)
