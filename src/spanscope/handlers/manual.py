@@ -7,7 +7,6 @@ Feeds `recorder`, like a framework's handler.  `observed` records whole function
 """
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,7 +17,7 @@ from spanscope import semconv
 from spanscope.exceptions import ConfigError
 from spanscope.handlers import _known
 from spanscope.handlers import _manual_payload as payload
-from spanscope.handlers._ambient import innermost
+from spanscope.handlers._ambient import RunId, innermost
 from spanscope.handlers._source import Handler
 from spanscope.recorder import Run, current_block
 from spanscope.runtime import Runtime, runtimes
@@ -128,7 +127,7 @@ class Block:
 
     def end(self, error: BaseException | None) -> None:
         """The span is over, by this error if any."""
-        self.run.handler.recorder.end(uuid.UUID(int=self.run.key), self.run.output, error)
+        self.run.handler.recorder.finish(self.run, self.run.output, error)
 
 
 class Unrecorded:
@@ -185,20 +184,19 @@ def check(kind: str, handler: object) -> None:
 def begin(name: str, kind: str, given: Any, handler: Handler | None = None) -> Block | Unrecorded:
     """Open a span under what is around the caller; it is not current yet.  Raises only `ConfigError`."""
     check(kind, handler)
-    source = handler
-    if source is None:
-        around, _ = _around()
-        source = around.handler if around is not None else _known.default_handler()
+    around, _ = _around()
+    source = handler or (around.handler if around is not None else _known.default_handler())
     if source is None:
         return UNRECORDED
     try:
+        if around is not None and around.handler.recorder is source.recorder:
+            ambient: Any = RunId(around.key)
+        else:
+            ambient = innermost(source.recorder.runs)
+        # Not of `random`, which an application may have seeded.
+        run_id = RunId(int.from_bytes(os.urandom(16)))
         run = source.recorder.start(
-            uuid.uuid4(),
-            None,
-            source,
-            payload.block,
-            ambient=innermost(source.recorder.runs),
-            options={"name": name},
+            run_id, None, source, payload.block, ambient=ambient, options={"name": name}
         )
         if run is None:
             return UNRECORDED
@@ -239,7 +237,8 @@ def _around() -> tuple[Run | None, Runtime | None]:
         ambient = innermost(runtime.recorder.runs)
         run = runtime.recorder.runs.get(ambient.int) if ambient is not None else None
         if run is not None and (block is None or block.start_ns < run.start_ns):
-            return run, runtime
+            # What is set on a run that is not stored would be lost.
+            return (run.visible_parent() or run if run.hidden else run), runtime
     return (block, block.handler.runtime) if block is not None else (None, None)
 
 
