@@ -28,6 +28,7 @@ PACKAGES = (
     ("structlog", "structlog", "the structlog backend"),
     ("datadog", "datadog", "the Datadog backend"),
     ("psycopg", "postgres", "a store in PostgreSQL"),
+    ("cryptography", "vault", "raw texts, encrypted: content='vault'"),
     ("tiktoken", "tokens", "estimates of tokens that nobody counted"),
     ("langchain", "demo", "spanscope demo"),
     ("langchain-openai", "demo", "spanscope demo --url"),
