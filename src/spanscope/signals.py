@@ -8,6 +8,7 @@ Between `assembler` and `redaction`, on the worker thread.
 
 import re
 from collections.abc import Iterable, Iterator
+from keyword import iskeyword
 from typing import Final
 
 from spanscope import semconv
@@ -25,8 +26,13 @@ _REMEMBERED: Final = 20_000
 # `{name}` and `{{ name }}`: a word alone within the braces.  JSON has quotes or colons there, code and LaTeX
 # put something right before the brace, shells a dollar sign.
 _VARIABLE: Final = re.compile(
-    r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]+)\s*\}\}(?!\})|(?<![\w{}$\\/^%#@&=\])\"'`-])\{([A-Za-z_][A-Za-z0-9_]+)\}(?![\w{}(\[/\"'`])"
+    r"""
+    \{\{ \s* ([A-Za-z_][A-Za-z0-9_.]+) \s* \}\} (?!\})
+    | (?<! [\w{}$\\/^%#@&=\])"'`-] ) \{ ([A-Za-z_]\w+) \} (?! [\w{}(\[/"'`] )
+    """,
+    re.VERBOSE | re.ASCII,
 )
+_LITERALS: Final = frozenset({"true", "false", "null"})
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
@@ -80,4 +86,5 @@ def unfilled_variables(text: str) -> list[str]:
     Prefers to miss one: what stands in code blocks or looks like JSON, LaTeX, a path or a shell is not taken.
     """
     prose = _CODE.sub(" ", text[:_MOST_CHARS])
-    return list(dict.fromkeys(double or single for double, single in _VARIABLE.findall(prose)))
+    names = dict.fromkeys(double or single for double, single in _VARIABLE.findall(prose))
+    return [name for name in names if not iskeyword(name) and name not in _LITERALS]

@@ -11,7 +11,7 @@ Used by `queries`.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any, Final, Literal, NamedTuple
@@ -27,6 +27,7 @@ KnownBy = Literal["name", "template", "system prompt"]
 _Call = Any
 """A row of `_CALLS`."""
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _s = SPANS.c
 _ABOVE: Final = SPANS.alias("above")
 _LABELS: Final = (_s.prompt_name, _s.prompt_version, _s.prompt_hash)
@@ -215,4 +216,5 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def _moment(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / 1_000_000_000, UTC)
+    # In whole microseconds, never rounded up: as `since=` it must find the call that it is of.
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
