@@ -30,6 +30,7 @@ from strategies_spans import (
 from spanscope import semconv
 from spanscope.backends.sql import SqlBackend
 from spanscope.exceptions import StoreError, TraceNotFound
+from spanscope.redaction.pseudonyms import load_key
 from spanscope.spans import Span
 from spanscope.store import open_store
 from spanscope.store.migrations import NEWEST
@@ -278,3 +279,74 @@ def test_a_connection_that_the_server_dropped_is_made_again(url: str, backend: S
     backend.export([make_span()])
 
     assert summaries(url)[0].span_count == 2
+
+
+# --- letting go ------------------------------------------------------------------------------------------
+
+
+def test_a_user_is_erased_and_the_sinks_are_named(url: str, backend: SqlBackend, monkeypatch):
+    monkeypatch.setenv("SPANSCOPE_KEY", "a phrase of many words")
+    who = load_key(None).user("alice")
+    backend.record_sinks(["structlog"])
+    backend.record_sinks(["structlog", "datadog"])
+    backend.export([*make_rag_trace(user_id=who), make_llm(trace_id="b" * 32, inputs=(make_content("own"),))])
+    with open_store(url) as store:
+        told = store.erase(user="alice", dry_run=True)
+        gone = store.erase(user="alice")
+        assert (
+            (told.traces, told.spans, told.contents) == (gone.traces, gone.spans, gone.contents) == (1, 4, 2)
+        )
+        assert store.counts() == {"traces": 1, "spans": 1, "contents": 1}
+        assert store.erase(user="alice").found is False
+    assert gone.absent_from_file is None
+    assert "PostgreSQL keeps" in gone.notes[0]
+    assert [sink["name"] for sink in gone.unreachable] == ["datadog", "structlog"]
+
+
+def test_pruning_keeps_daily_sums_and_a_dry_run_tells_what_is_done(url: str, backend: SqlBackend):
+    """The traces are of 2025, so they are older than any tier but the last."""
+    long = make_content("a long text " * 20)
+    backend.export([replace(span, inputs=(long,)) for span in make_rag_trace()])
+    backend.export(
+        [make_llm(trace_id="b" * 32, inputs=(long, make_content("other " * 40)), environment="dev")]
+    )
+    with open_store(url) as store:
+        before = store.daily()
+        assert store.prune(spans_days=None, dry_run=True).texts_cut == 2
+        assert store.prune(spans_days=None).texts_cut == 2
+        told = store.prune(environment="dev", dry_run=True)
+        done = store.prune(environment="dev")
+        assert replace(done, dry_run=True, daily_kept=0) == told
+        assert (done.traces, done.spans, done.contents) == (1, 1, 1)
+        assert store.prune(max_bytes=1).traces == 1
+        assert store.counts() == {"traces": 0, "spans": 0, "contents": 0}
+        assert store.daily() == before
+        assert sum(day.calls for day in before) == 5
+
+
+def test_a_writer_beside_a_pruning_loses_no_text(url: str):
+    """Each batch refers to a text that the pruning takes away again and again."""
+    text_of_all = make_content("prompt of all " * 20)
+    writer = SqlBackend(url)
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for number in range(60):
+                old = make_llm(trace_id=f"{number + 1:032x}", inputs=(text_of_all,))
+                writer.export([old])
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open_store(url) as store:
+        while thread.is_alive():
+            store.prune(spans_days=0, content_days=None, daily_days=None)
+        thread.join()
+        last = make_llm(trace_id="f" * 32, inputs=(text_of_all,))
+        writer.export([last])
+        assert failures == []
+        for summary in store.traces(limit=None):
+            assert store.trace(summary.trace_id).root.inputs == (text_of_all,)
+    writer.shutdown()
