@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from spanscope import semconv
 from spanscope.handlers._langchain_usage import usage_facts
-from spanscope.providers import finish, rate_limits, request_id_of
+from spanscope.providers import finish, rate_limits, request_id_of, whole_arguments
 from spanscope.providers.reading import text
 
 Facts = dict[str, Any]
@@ -119,8 +119,10 @@ def _tool_names(tool: Any) -> list[str]:
     """The name of a tool in OpenAI's, Anthropic's or Bedrock's form; Google's hold several."""
     if not isinstance(tool, Mapping):
         declared = getattr(tool, "function_declarations", None)
-        found = [declaration.name for declaration in declared or ()]
-        return found or [tool if isinstance(tool, str) else str(getattr(tool, "name", type(tool).__name__))]
+        if declared:
+            return [str(declaration.name) for declaration in declared]
+        held = getattr(tool, "function", None) or tool  # Cohere's
+        return [tool if isinstance(tool, str) else str(getattr(held, "name", type(tool).__name__))]
     if (declared := tool.get("function_declarations") or tool.get("functionDeclarations")) is not None:
         return [str(declaration.get("name")) for declaration in declared]
     inner = next((held for key in ("function", "toolSpec", "custom") if (held := tool.get(key))), None)
@@ -250,58 +252,47 @@ def _refused(answer: Answer) -> bool:
 
 
 def tool_calls(call: Call) -> Facts:
-    """Names in the order of the answer, and which arguments could be read."""
+    """The calls in the order of the answer, and whether their arguments are whole JSON.
+
+    LangChain mends the arguments of a stream that was cut, and keeps calls that parse and calls that do not in
+    two lists, so the pieces are believed first; a piece without a name is not a call.
+    """
     answer = call.answer
     if answer is None or not (answer.tool_calls or answer.invalid_tool_calls):
         return NOTHING
-    made = _streamed_by_cohere(answer)
-    if made is None:
+    made = [(name, whole_arguments(given)) for name, given in _pieces(answer) if name]
+    if not made:
         made = [(one.get("name"), True) for one in answer.tool_calls or () if one.get("name")]
-        made += [(one.get("name"), False) for one in answer.invalid_tool_calls or ()]
-        if answer.invalid_tool_calls and answer.tool_calls:
-            made = _in_order(answer, made)
+        made += [(one.get("name") or "?", False) for one in answer.invalid_tool_calls or ()]
     if not made:
         return NOTHING
     return {
-        "tool_names": tuple([name or "?" for name, _ in made]),
+        "tool_names": tuple([name for name, _ in made]),
         semconv.TOOL_CALLS: [{"name": name, "args_valid": valid} for name, valid in made],
     }
 
 
-def _in_order(answer: Answer, made: list[tuple[Any, bool]]) -> list[tuple[Any, bool]]:
-    """LangChain keeps those that parse and those that do not in two lists; the pieces have the order."""
-    pieces = getattr(answer.message, "tool_call_chunks", None) or _raw_calls(answer.message)
-    order = [_name(piece) for piece in pieces]
-    if sorted(map(str, order)) != sorted(str(name) for name, _ in made):
-        return made
-    left = list(made)
-    found = []
-    for name in order:
-        found.append(next(one for one in left if one[0] == name))
-        left.remove(found[-1])
-    return found
+def _pieces(answer: Answer) -> list[tuple[Any, Any]]:
+    """Name and text of the arguments of each call; nothing for a whole answer whose calls all parse."""
+    info, message = answer.generation_info, answer.message
+    if "token_count" in info and isinstance(listed := info.get("tool_calls"), list):
+        return list(map(_piece, listed))  # Cohere's stream adds every call twice, once in pieces.
+    streamed = getattr(message, "tool_call_chunks", None)
+    if streamed and (len(streamed) == 1 or all(one.get("name") for one in streamed)):
+        return list(map(_piece, streamed))
+    if streamed or answer.invalid_tool_calls:
+        raw = (getattr(message, "additional_kwargs", None) or NOTHING).get("tool_calls")
+        return list(map(_piece, raw)) if isinstance(raw, list) else list(map(_piece, streamed or ()))
+    return []
 
 
-def _raw_calls(message: Any) -> list[Any]:
-    raw = (getattr(message, "additional_kwargs", None) or NOTHING).get("tool_calls")
-    return raw if isinstance(raw, list) else []
-
-
-def _name(piece: Any) -> Any:
-    if not isinstance(piece, Mapping):
-        return None
-    inner = piece.get("function")
-    return inner.get("name") if isinstance(inner, Mapping) else piece.get("name")
-
-
-def _streamed_by_cohere(answer: Answer) -> list[tuple[Any, bool]] | None:
-    """Cohere's client adds every streamed call twice, once in pieces; it also lists the whole ones."""
-    listed = answer.generation_info.get("tool_calls")
-    if not isinstance(listed, list) or "token_count" not in answer.generation_info:
-        return None
-    invalid = {one.get("name") for one in answer.invalid_tool_calls or () if one.get("name")}
-    valid = {one.get("name") for one in answer.tool_calls or ()}
-    return [(name, name in valid or name not in invalid) for name in map(_name, listed) if name]
+def _piece(given: Any) -> tuple[Any, Any]:
+    if not isinstance(given, Mapping):
+        return None, None
+    inner = given.get("function")
+    if isinstance(inner, Mapping):
+        return inner.get("name"), inner.get("arguments")
+    return given.get("name"), given.get("args")
 
 
 def service_tier(call: Call) -> Facts:
@@ -310,6 +301,8 @@ def service_tier(call: Call) -> Facts:
     if answer is None:
         return NOTHING
     metadata = answer.response_metadata
+    if metadata.get("model_provider") == "groq":
+        return NOTHING  # Its client repeats what was asked for.
     for source in (metadata, answer.llm_output, metadata.get("usage"), metadata.get("serviceTier")):
         if isinstance(source, Mapping):
             for key in ("service_tier", "type"):

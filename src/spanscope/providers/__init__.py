@@ -16,7 +16,7 @@ Used by the handlers of LangChain, LlamaIndex and the clients themselves, on the
 
 from spanscope.providers.errors import facts_of_error, http_status, rate_limits, request_id_of
 from spanscope.providers.finish import FINISH, finish
-from spanscope.providers.response import Found, ToolCall, facts_of_response
+from spanscope.providers.response import Found, ToolCall, facts_of_response, whole_arguments
 from spanscope.providers.usage import Usage, normal, usage_of
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "rate_limits",
     "request_id_of",
     "usage_of",
+    "whole_arguments",
 ]

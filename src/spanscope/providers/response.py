@@ -165,7 +165,7 @@ def _calls(raw: Any) -> Iterator[ToolCall]:
         yield from _in_block(block)
     for part in items(path(_only(get(raw, "candidates")), "content", "parts")):
         if (called := first(part, "function_call", "functionCall")) is not None:
-            yield ToolCall(text(get(called, "name")), _is_object(get(called, "args"), absent=True))
+            yield ToolCall(text(get(called, "name")), whole_arguments(get(called, "args")))
 
 
 def _in_message(message: Any) -> Iterator[ToolCall]:
@@ -175,28 +175,28 @@ def _in_message(message: Any) -> Iterator[ToolCall]:
         if get(call, "type") == "custom":
             yield ToolCall(text(get(inner, "name")), True)  # Its input is any text.
         else:
-            yield ToolCall(text(get(inner, "name")), _is_object(first(inner, "arguments", "parameters")))
+            yield ToolCall(text(get(inner, "name")), whole_arguments(first(inner, "arguments", "parameters")))
     if (called := get(message, "function_call")) is not None:
-        yield ToolCall(text(get(called, "name")), _is_object(get(called, "arguments")))
+        yield ToolCall(text(get(called, "name")), whole_arguments(get(called, "arguments")))
 
 
 def _in_block(block: Any) -> Iterator[ToolCall]:
     """A block of Anthropic's or Bedrock's content, or an item of OpenAI's output."""
     kind = get(block, "type")
     if kind == "tool_use":
-        yield ToolCall(text(get(block, "name")), _is_object(get(block, "input"), absent=True))
+        yield ToolCall(text(get(block, "name")), whole_arguments(get(block, "input")))
     elif kind == "function_call":
-        yield ToolCall(text(get(block, "name")), _is_object(get(block, "arguments")))
+        yield ToolCall(text(get(block, "name")), whole_arguments(get(block, "arguments")))
     elif kind == "custom_tool_call":
         yield ToolCall(text(get(block, "name")), True)
     elif (used := get(block, "toolUse")) is not None:
-        yield ToolCall(text(get(used, "name")), _is_object(get(used, "input"), absent=True))
+        yield ToolCall(text(get(used, "name")), whole_arguments(get(used, "input")))
 
 
-def _is_object(arguments: Any, *, absent: bool = False) -> bool:
+def whole_arguments(arguments: Any) -> bool:
     """Whether the arguments of a call are a JSON object; without parameters they may be an empty text."""
     if not isinstance(arguments, str):
-        return arguments is not None or absent
+        return True
     if not arguments:
         return True
     try:
