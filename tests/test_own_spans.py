@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
+from langgraph.graph import START, MessagesState, StateGraph
 from recording import all_traces, handler_in, named, recorded, settled, tree
 
-from spanscope import ObsHandler, current_span, instrument, observe, span, uninstrument
+from spanscope import ObsHandler, current_span, instrument, observe, semconv, span, uninstrument
 from spanscope.exceptions import ConfigError
 from spanscope.testing import MemoryBackend
 
@@ -526,10 +530,116 @@ def test_a_runnable_of_an_observed_generator_streams(handler):
     assert tree(recorded(handler)) == ("steps", [("upper", [])])
 
 
+def test_an_observed_function_makes_a_tool_and_a_node(handler):
+    """LangChain and LangGraph read names, annotations and signatures."""
+
+    @tool
+    @observe(name="inner")
+    def price(item: str, currency: str = "EUR") -> str:
+        """What it costs."""
+        return f"{item}: 79 {currency}"
+
+    node = observe(
+        lambda state, config: {"messages": [price.invoke({"item": "kettle"}, config)]}, name="node fn"
+    )
+    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    answer = graph.invoke({"messages": []}, {"callbacks": [handler], "run_name": "graph"})
+
+    assert answer["messages"][0].content == "kettle: 79 EUR"
+    assert set(price.args) == {"item", "currency"}
+    assert tree(recorded(handler)) == (
+        "graph",
+        [("node", [("node fn", [("price", [("inner", [])])])])],
+    )
+
+
 def _generator_runnable(function: Any) -> Any:
     from langchain_core.runnables import RunnableGenerator
 
     return RunnableGenerator(function).with_config(run_name="steps")
+
+
+COMMANDS = st.lists(
+    st.one_of(
+        st.just(("next",)),
+        st.tuples(st.just("send"), st.integers()),
+        st.tuples(st.just("throw"), st.sampled_from([KeyError, ValueError, GeneratorExit])),
+        st.just(("close",)),
+    ),
+    max_size=8,
+)
+
+
+def talkative() -> Any:
+    """Answers what it is sent, survives a KeyError, cleans up, and returns what it heard."""
+    heard: list[Any] = []
+    try:
+        while len(heard) < 5:
+            try:
+                heard.append((yield len(heard)))
+            except KeyError:
+                heard.append("key")
+    finally:
+        heard.append("cleaned up")
+    return heard
+
+
+async def async_talkative() -> Any:
+    heard: list[Any] = []
+    while len(heard) < 5:
+        try:
+            heard.append((yield len(heard)))
+        except KeyError:
+            heard.append("key")
+
+
+def conversation(stream: Any, commands: list[Any]) -> list[Any]:
+    """What comes of each command: an item, or an exception's class and arguments."""
+    said: list[Any] = []
+    for name, *passed in commands:
+        try:
+            said.append(next(stream) if name == "next" else getattr(stream, name)(*passed))
+        except BaseException as raised:
+            said.append((type(raised), raised.args))
+    return said
+
+
+async def async_conversation(stream: Any, commands: list[Any]) -> list[Any]:
+    said: list[Any] = []
+    methods = {"next": "__anext__", "send": "asend", "throw": "athrow", "close": "aclose"}
+    for name, *passed in commands:
+        try:
+            said.append(await getattr(stream, methods[name])(*passed))
+        except BaseException as raised:
+            said.append((type(raised), raised.args))
+    return said
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[ObsHandler]:
+    made = ObsHandler(store=False, backends=[MemoryBackend()])
+    yield made
+    made.runtime.shutdown(2.0)
+
+
+@given(commands=COMMANDS)
+def test_an_observed_generator_behaves_as_the_plain_one(sink, commands):
+    observed = observe(handler=sink)(talkative)
+    assert conversation(observed(), commands) == conversation(talkative(), commands)
+    assert not current_span()
+
+
+@given(commands=COMMANDS)
+def test_an_observed_async_generator_behaves_as_the_plain_one(sink, commands):
+    observed = observe(handler=sink)(async_talkative)
+
+    async def both() -> None:
+        assert await async_conversation(observed(), commands) == await async_conversation(
+            async_talkative(), commands
+        )
+        assert not current_span()
+
+    asyncio.run(both())
 
 
 # --- blocks -------------------------------------------------------------------------------------------------
@@ -623,6 +733,24 @@ def test_documents_of_a_retriever_of_ones_own_keep_ids_and_scores(handler, docum
     assert described == {"id": "d1", "score": 0.9, "chars": 6, "source": "shop.txt"}
     assert digest != "kettle"
     assert [(one.role, one.text) for one in found.outputs] == [("document", "kettle")]
+
+
+def test_a_reranker_shows_what_there_was_before_and_after(handler):
+    @observe(kind="reranker")
+    def rerank(question: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**documents[1], "score": 0.9}]
+
+    rerank("how much?", [{"id": "d1", "text": "lamp"}, {"id": "d2", "text": "kettle", "score": 0.2}])
+    found = only(handler)
+    ids_and_scores = {
+        name: [(one["id"], one.get("score")) for one in found.attributes[name]]
+        for name in (semconv.DOCUMENTS_BEFORE, semconv.DOCUMENTS)
+    }
+    assert ids_and_scores == {
+        semconv.DOCUMENTS_BEFORE: [("d1", None), ("d2", 0.2)],
+        semconv.DOCUMENTS: [("d2", 0.9)],
+    }
+    assert text(found.inputs) == ['{"question": "how much?", "documents": ["lamp", "kettle"]}']
 
 
 def test_llama_index_nodes_keep_ids_and_scores(handler):

@@ -50,7 +50,7 @@ def block(run: Run, draft: Draft) -> None:
     if draft.status != "error":
         draft.error = None
     if run.payload is not None:
-        draft.inputs += _said(run.payload, kind, "text")
+        draft.inputs += _said(_given(run.payload, draft), kind, "text")
     if isinstance(run.output, Documents):
         _retrieved(run.output, draft)
     elif run.output is not None:
@@ -72,6 +72,22 @@ def _said(frozen: Any, kind: str, role: str) -> list[Message]:
     if isinstance(frozen, FrozenMessage):
         return [message_of(frozen)]
     return [Message(role, frozen if isinstance(frozen, str) else to_json(frozen))]
+
+
+def _given(frozen: Any, draft: Draft) -> Any:
+    """What went in; of the documents that a reranker was given the texts, and beside them ids and scores."""
+    if not isinstance(frozen, dict):
+        return frozen
+    before = next((value for value in frozen.values() if isinstance(value, Documents)), None)
+    if before is None:
+        return frozen
+    draft.attributes[semconv.DOCUMENT_COUNT_BEFORE] = before.total
+    draft.attributes[semconv.DOCUMENTS_BEFORE] = [_documents.facts(found) for found in before.found]
+    return {name: _texts(value) if isinstance(value, Documents) else value for name, value in frozen.items()}
+
+
+def _texts(documents: Documents) -> list[str]:
+    return [found.text for found in documents.found]
 
 
 def _retrieved(given: Documents, draft: Draft) -> None:
