@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanscope.cli import erase, keys, prompts, prune, reprice, vault
+from spanscope.cli import erase, keys, prompts, prune, redact, reprice, vault
 from spanscope.cli.options import AsJson, StorePath, console, print_json, tell
 from spanscope.exceptions import ConfigError, SpanscopeError
 
@@ -251,5 +251,6 @@ app.command("user")(keys.user)
 app.command()(erase.erase)
 app.command()(prune.prune)
 app.add_typer(vault.app, name="vault")
+app.command()(redact.redact)
 app.command()(prompts.prompts)
 app.command()(reprice.reprice)

@@ -363,6 +363,16 @@ class Store:
         with self._reading() as connection:
             return {f"{provider}/{name}": calls for provider, name, calls in connection.execute(unpriced)}
 
+    def texts(self) -> Iterator[str]:
+        """Every text that is kept: contents, previews and error messages.  One pass, in no order."""
+        columns = (CONTENTS.c.text, SPANS.c.input_preview, SPANS.c.output_preview, SPANS.c.error_message)
+        with self._reading() as connection:
+            for column in columns:
+                found = connection.execution_options(yield_per=1000).scalars(
+                    select(column).where(column.is_not(None))
+                )
+                yield from found
+
     # --- about the store ---------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
