@@ -3,11 +3,12 @@
 Every look at the results flushes first and insists that nothing of ours went wrong on the way.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from spanscope import ObsHandler, open_store
-from spanscope.spans import Span
+from spanscope.spans import Content, Span
 from spanscope.testing import MemoryBackend
 from spanscope.trace import Trace
 
@@ -37,6 +38,18 @@ def all_traces(handler: ObsHandler) -> list[Trace]:
     with open_store(handler.settings.store) as store:
         found = [store.trace(one.trace_id) for one in store.traces(limit=100_000)]
     return sorted(found, key=lambda trace: trace.root.start_ns)
+
+
+def only(handler: ObsHandler) -> Span:
+    """The one span that was recorded."""
+    (trace,) = all_traces(handler)
+    (found,) = trace.spans
+    return found
+
+
+def texts(contents: Iterable[Content]) -> list[str | None]:
+    """What is kept of a span's inputs or outputs."""
+    return [one.text for one in contents]
 
 
 def tree(trace: Trace) -> tuple[str, list[Any]]:

@@ -147,6 +147,19 @@ def test_an_inner_block_adds_to_the_outer_one(handler):
     assert (root.session_id, root.release, root.tags) == ("s-1", "1.2", ("outer", "inner"))
 
 
+def test_a_block_closed_by_another_thread_leaves_that_threads_block_alone(handler):
+    def stream() -> Iterator[int]:
+        with context(session_id="stream"):
+            yield 1
+
+    reading = stream()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(next, reading).result()
+    with context(session_id="reader"):
+        reading.close()
+        assert run(handler).root.session_id == "reader"
+
+
 def test_after_a_block_its_facts_hold_no_more(handler):
     with context(session_id="s-1"):
         pass

@@ -96,11 +96,12 @@ def context(
     try:
         yield inner
     finally:
-        # A generator may be closed in another context than it was opened in; the block is over either way.
         try:
             _current.reset(token)
         except ValueError:
-            _current.set(None)
+            # A generator was closed in another context than it was opened in, which has a block of its own.
+            if _current.get() is inner:
+                _current.set(None)
 
 
 def check_labels(tags: object, metadata: object) -> None:
