@@ -70,6 +70,8 @@ class Run:
     extra: dict[str, Any] | None = None
     """Attributes that the user set on the open span."""
     first_token_ns: int | None = None
+    first_text_ns: int | None = None
+    """When the answer itself began, after reasoning or a tool call."""
     chunks: int = 0
     deliveries: int = 1
     """How often its start was delivered: a handler attached in two places."""

@@ -248,14 +248,26 @@ def _failed(run: Run, draft: Draft, call: model.Call) -> None:
 
 
 def _timing(run: Run, draft: Draft, call: model.Call) -> None:
-    draft.facts["streamed"] = run.chunks > 0
+    facts, attributes = draft.facts, draft.attributes
+    facts["streamed"] = run.chunks > 0
     if run.chunks:
-        draft.attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
-    if run.first_token_ns is not None:
-        draft.facts["time_to_first_token_ms"] = (run.first_token_ns - run.start_ns) / 1_000_000
-    made = draft.facts.get("output_tokens")
-    if made and run.end_ns is not None and run.end_ns > run.start_ns:
-        draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
+        attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
+    first, text = run.first_token_ns, run.first_text_ns
+    if first is not None:
+        facts["time_to_first_token_ms"] = (first - run.start_ns) / 1_000_000
+        if text is not None and text > first:
+            attributes[semconv.FIRST_TEXT_MS] = (text - run.start_ns) / 1_000_000
+    made = facts.get("output_tokens")
+    if not made or run.end_ns is None or run.end_ns <= run.start_ns:
+        return
+    facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
+    if first is None:
+        return
+    if text == first:
+        # Reasoning that nobody saw was over when the first token came.
+        made -= facts.get("reasoning_tokens") or 0
+    if made > 1:
+        attributes[semconv.TIME_PER_TOKEN_MS] = (run.end_ns - first) / (made - 1) / 1_000_000
 
 
 def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:

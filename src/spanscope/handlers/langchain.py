@@ -24,6 +24,7 @@ from spanscope.handlers import _langchain_payload as payload
 from spanscope.handlers._ambient import frameworks, innermost
 from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape
 from spanscope.handlers._langchain_model import Answer
+from spanscope.handlers._langchain_stream import ANSWER, says
 from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
 from spanscope.handlers._source import Handler
 from spanscope.recorder import Run, Translate
@@ -267,8 +268,11 @@ class ObsHandler(Handler, _Base):
             run = self._runs[run_id.int]
             run.chunks += 1
             run.last_ns = self._now()
-            if run.first_token_ns is None and (token or _says_something(chunk)):
-                run.first_token_ns = run.last_ns
+            if run.first_text_ns is None and (said := says(token, chunk)):
+                if said is ANSWER:
+                    run.first_text_ns = run.last_ns
+                if run.first_token_ns is None:
+                    run.first_token_ns = run.last_ns
         except KeyError:
             self.runtime.health.count("unmatched_events")
         except Exception as fault:  # noqa: BLE001  the named boundary
@@ -281,10 +285,11 @@ class ObsHandler(Handler, _Base):
             return
         run.chunks += 1
         run.last_ns = self.recorder.now()
-        if run.first_token_ns is None and any(
-            value for key, value in (event.get("delta") or {}).items() if key != "type"
-        ):
-            run.first_token_ns = run.last_ns
+        if run.first_text_ns is None and (said := says([event.get("delta")], None)):
+            if said is ANSWER:
+                run.first_text_ns = run.last_ns
+            if run.first_token_ns is None:
+                run.first_token_ns = run.last_ns
 
     @_contained
     def on_retry(self, retry_state: Any, *, run_id: Any, **kwargs: Any) -> None:
@@ -357,13 +362,3 @@ def _answer(response: Any) -> Answer | None:
         info,
         lump,
     )
-
-
-def _says_something(chunk: Any) -> bool:
-    """Whether a chunk without text carries a piece of a tool call or of reasoning."""
-    message = getattr(chunk, "message", None)
-    if message is None:
-        return False
-    if message.content or getattr(message, "tool_call_chunks", None):
-        return True
-    return bool((getattr(message, "additional_kwargs", None) or {}).get("reasoning_content"))
