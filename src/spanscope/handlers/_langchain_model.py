@@ -254,8 +254,8 @@ def _refused(answer: Answer) -> bool:
 def tool_calls(call: Call) -> Facts:
     """The calls in the order of the answer, and whether their arguments are whole JSON.
 
-    LangChain mends the arguments of a stream that was cut, and keeps calls that parse and calls that do not in
-    two lists, so the pieces are believed first; a piece without a name is not a call.
+    LangChain mends the arguments of a stream that was cut, and keeps calls that parse and calls that do not
+    in two lists, so the pieces are believed first; a piece without a name is not a call.
     """
     answer = call.answer
     if answer is None or not (answer.tool_calls or answer.invalid_tool_calls):
