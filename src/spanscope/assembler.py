@@ -14,6 +14,7 @@ from typing import Any, Final
 from spanscope import semconv
 from spanscope.config import content_policy
 from spanscope.drafts import Draft
+from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
 
 SECOND_NS: Final = 1_000_000_000
@@ -318,7 +319,7 @@ class Assembler:
 
 def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
     """What was said about this very run: by its call, then by a block around it."""
-    if isinstance(run.metadata, Mapping):
+    if isinstance(run.metadata, MAPPINGS):
         yield run.metadata
     if run.scope is not None:
         yield run.scope.metadata
@@ -326,9 +327,12 @@ def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
 
 def _content_policy(run: Run, kind: str) -> str:
     """The word of the call goes before that of the block around it, and this before the handler's."""
-    asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, Mapping) else None
+    own: str | Mapping[str, str] = run.handler.settings.content
+    asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, MAPPINGS) else None
     around = run.scope.content if run.scope is not None else None
-    return content_policy(kind, asked, around, run.handler.settings.content)
+    if not asked and not around and type(own) is str:
+        return own
+    return content_policy(kind, asked, around, own)
 
 
 def _unload(run: Run) -> None:

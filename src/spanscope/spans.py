@@ -80,7 +80,7 @@ class Span:
     cost_usd: Decimal | None = None
     """Exact; None where the price or the tokens are not known."""
     cost_source: str | None = None
-    """`genai-prices`, `user`, `provider` (which reported the cost), `local` or `cache` (both cost nothing)."""
+    """`genai-prices`, `user`, `provider` (it reported the cost), `local` or `cache` (both cost nothing)."""
     finish_reason: FinishReason | None = None
     finish_reason_raw: str | None = None
     time_to_first_token_ms: float | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from spanscope import semconv
 from spanscope.handlers._langchain_usage import usage_facts
 from spanscope.providers import finish, rate_limits, request_id_of, whole_arguments
-from spanscope.providers.reading import text
+from spanscope.providers.reading import MAPPINGS, text
 
 Facts = dict[str, Any]
 NOTHING: Final[Facts] = {}
@@ -51,7 +51,7 @@ def request_model(call: Call) -> Facts:
         found = _text_at(
             call.params, ("model", "model_name", "model_id", "azure_deployment", "deployment_name")
         )
-        if found is None and isinstance(call.serialized, Mapping):
+        if found is None and isinstance(call.serialized, MAPPINGS):
             found = _text_at(call.serialized.get("kwargs") or NOTHING, ("model", "model_name", "model_id"))
     return {"request_model": found} if found is not None else NOTHING
 
@@ -109,7 +109,7 @@ def tools_offered(call: Call) -> Facts:
     tools = call.params.get("tools") or call.params.get("functions")
     if tools is None:
         held = call.params.get("toolConfig") or call.params.get("tool_config")
-        tools = held.get("tools") if isinstance(held, Mapping) else None
+        tools = held.get("tools") if isinstance(held, MAPPINGS) else None
     if not isinstance(tools, list | tuple) or not tools:
         return NOTHING
     return {semconv.TOOLS_OFFERED: [name for tool in tools[:100] for name in _tool_names(tool)]}
@@ -117,7 +117,7 @@ def tools_offered(call: Call) -> Facts:
 
 def _tool_names(tool: Any) -> list[str]:
     """The name of a tool in OpenAI's, Anthropic's or Bedrock's form; Google's hold several."""
-    if not isinstance(tool, Mapping):
+    if not isinstance(tool, MAPPINGS):
         declared = getattr(tool, "function_declarations", None)
         if declared:
             return [str(declaration.name) for declaration in declared]
@@ -126,7 +126,7 @@ def _tool_names(tool: Any) -> list[str]:
     if (declared := tool.get("function_declarations") or tool.get("functionDeclarations")) is not None:
         return [str(declaration.get("name")) for declaration in declared]
     inner = next((held for key in ("function", "toolSpec", "custom") if (held := tool.get(key))), None)
-    name = inner.get("name") if isinstance(inner, Mapping) else tool.get("name") or tool.get("type")
+    name = inner.get("name") if isinstance(inner, MAPPINGS) else tool.get("name") or tool.get("type")
     return [str(name)]
 
 
@@ -147,7 +147,7 @@ def _schema_name(form: Any) -> str | None:
     if isinstance(form, type):
         return form.__name__
     for _ in range(4):
-        if not isinstance(form, Mapping):
+        if not isinstance(form, MAPPINGS):
             return None
         for key in ("name", "title"):
             if isinstance(found := form.get(key), str):
@@ -158,8 +158,8 @@ def _schema_name(form: Any) -> str | None:
 
 def server(call: Call) -> Facts:
     """Where the request went, when the client was told: by that alone compatible hosts are told apart."""
-    kwargs = call.serialized.get("kwargs") if isinstance(call.serialized, Mapping) else None
-    if not isinstance(kwargs, Mapping):
+    kwargs = call.serialized.get("kwargs") if isinstance(call.serialized, MAPPINGS) else None
+    if not isinstance(kwargs, MAPPINGS):
         return NOTHING
     found = _text_at(kwargs, ("openai_api_base", "base_url", "azure_endpoint", "endpoint_url", "api_base"))
     if found is None or "://" not in found:
@@ -228,14 +228,14 @@ _FINISH_KEYS: Final = (
 def _raw_finish_reason(answer: Answer) -> str | None:
     metadata = answer.response_metadata
     details = metadata.get("incomplete_details")
-    if isinstance(details, Mapping) and (found := text(details.get("reason"))) is not None:
+    if isinstance(details, MAPPINGS) and (found := text(details.get("reason"))) is not None:
         return found
     for source in (metadata, answer.generation_info, answer.llm_output):
         for key in _FINISH_KEYS:
             if (held := source.get(key)) is not None and (found := text(held)) is not None:
                 return found
     feedback = metadata.get("prompt_feedback") or answer.llm_output.get("prompt_feedback")
-    if isinstance(feedback, Mapping) and (found := text(feedback.get("block_reason"))) is not None:
+    if isinstance(feedback, MAPPINGS) and (found := text(feedback.get("block_reason"))) is not None:
         return found  # Google: the prompt itself was refused, so there is no candidate.
     return text(metadata.get("status"))  # OpenAI's responses
 
@@ -287,10 +287,10 @@ def _pieces(answer: Answer) -> list[tuple[Any, Any]]:
 
 
 def _piece(given: Any) -> tuple[Any, Any]:
-    if not isinstance(given, Mapping):
+    if not isinstance(given, MAPPINGS):
         return None, None
     inner = given.get("function")
-    if isinstance(inner, Mapping):
+    if isinstance(inner, MAPPINGS):
         return inner.get("name"), inner.get("arguments")
     return given.get("name"), given.get("args")
 
@@ -304,14 +304,14 @@ def service_tier(call: Call) -> Facts:
     if metadata.get("model_provider") == "groq":
         return NOTHING  # Its client repeats what was asked for.
     for source in (metadata, answer.llm_output, metadata.get("usage"), metadata.get("serviceTier")):
-        if isinstance(source, Mapping):
+        if isinstance(source, MAPPINGS):
             for key in ("service_tier", "type"):
                 if isinstance(found := source.get(key), str) and (key != "type" or source is not metadata):
                     return {semconv.SERVICE_TIER: found}
-    if isinstance(answer.usage, Mapping):
+    if isinstance(answer.usage, MAPPINGS):
         details = answer.usage.get("input_token_details")
         for tier in ("flex", "priority"):
-            if isinstance(details, Mapping) and tier in details:
+            if isinstance(details, MAPPINGS) and tier in details:
                 return {semconv.SERVICE_TIER: tier}
     return NOTHING
 
@@ -354,9 +354,9 @@ def _headers(call: Call) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
         return None, NOTHING
     metadata = call.answer.response_metadata
     meta = metadata.get("ResponseMetadata")
-    meta = meta if isinstance(meta, Mapping) else NOTHING
+    meta = meta if isinstance(meta, MAPPINGS) else NOTHING
     headers = metadata.get("headers") or meta.get("HTTPHeaders")
-    return (headers if isinstance(headers, Mapping) else None), meta
+    return (headers if isinstance(headers, MAPPINGS) else None), meta
 
 
 def fingerprint(call: Call) -> Facts:

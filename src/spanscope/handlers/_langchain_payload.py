@@ -21,6 +21,7 @@ from spanscope.handlers._langchain_text import (
 )
 from spanscope.handlers._langgraph import handoff_target, interrupt_values, status_of
 from spanscope.providers import facts_of_error, http_status
+from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Run
 
 FRAMEWORK: Final = "langchain"
@@ -52,7 +53,7 @@ _KNOWN_METADATA: Final = frozenset(
 
 def facts_of(metadata: Any) -> dict[str, Any]:
     """Session, user, prompt and place as people write them in metadata, for us or for other tools."""
-    if not isinstance(metadata, Mapping) or _FACT_KEYS.isdisjoint(metadata):
+    if not isinstance(metadata, MAPPINGS) or _FACT_KEYS.isdisjoint(metadata):
         return {}
     facts = {name: found for name, keys in _FACTS.items() if (found := _first(metadata, keys)) is not None}
     managed = metadata.get("langfuse_prompt")
@@ -78,9 +79,9 @@ def _text(value: Any) -> str | None:
 
 def own_metadata(metadata: Any, above: Any) -> dict[str, Any]:
     """The user's own keys, without what the parent has too and what stands elsewhere in the span."""
-    if not isinstance(metadata, Mapping):
+    if not isinstance(metadata, MAPPINGS):
         return {}
-    inherited = above if isinstance(above, Mapping) else {}
+    inherited = above if isinstance(above, MAPPINGS) else {}
     return {
         key: value
         for key, value in metadata.items()
@@ -135,11 +136,11 @@ def _failure(error: BaseException, draft: Draft) -> None:
 
 
 def _metadata(run: Run) -> Mapping[str, Any]:
-    return run.metadata if isinstance(run.metadata, Mapping) else {}
+    return run.metadata if isinstance(run.metadata, MAPPINGS) else {}
 
 
 def _class_name(serialized: Any) -> str | None:
-    if not isinstance(serialized, Mapping):
+    if not isinstance(serialized, MAPPINGS):
         return None
     if isinstance(name := serialized.get("name"), str):
         return name
@@ -148,7 +149,7 @@ def _class_name(serialized: Any) -> str | None:
 
 
 def _options_name(run: Run) -> str | None:
-    name = run.options.get("name") if isinstance(run.options, Mapping) else None
+    name = run.options.get("name") if isinstance(run.options, MAPPINGS) else None
     return name if isinstance(name, str) else None
 
 
@@ -156,7 +157,7 @@ def _options_name(run: Run) -> str | None:
 
 
 def chain(run: Run, draft: Draft) -> None:
-    run_type = run.options.get("run_type") if isinstance(run.options, Mapping) else None
+    run_type = run.options.get("run_type") if isinstance(run.options, MAPPINGS) else None
     kind = run_type if run_type in ("prompt", "parser", "retriever", "tool", "llm") else run.kind or "chain"
     if kind == "graph" and _metadata(run).get("ls_integration") == "langchain_create_agent":
         kind = "agent"
@@ -199,9 +200,9 @@ def _template_text(serialized: Any) -> str:
 
 
 def llm(run: Run, draft: Draft) -> None:
-    options = run.options if isinstance(run.options, Mapping) else {}
+    options = run.options if isinstance(run.options, MAPPINGS) else {}
     params = options.get("invocation_params")
-    params = params if isinstance(params, Mapping) else {}
+    params = params if isinstance(params, MAPPINGS) else {}
     metadata = _metadata(run)
     _common(run, draft, "llm", _options_name(run))
     answer = run.output if isinstance(run.output, model.Answer) else None
@@ -289,7 +290,7 @@ def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
 
 def tool(run: Run, draft: Draft) -> None:
     _common(run, draft, "tool", _options_name(run))
-    if isinstance(run.options, Mapping) and (call_id := run.options.get("tool_call_id")):
+    if isinstance(run.options, MAPPINGS) and (call_id := run.options.get("tool_call_id")):
         draft.attributes[semconv.TOOL_CALL_ID] = call_id
     asked = run.payload
     if asked is not None:
@@ -320,7 +321,7 @@ def retriever(run: Run, draft: Draft) -> None:
 def _document(found: tuple[Any, str, Any]) -> dict[str, Any]:
     doc_id, text, metadata = found
     facts = {semconv.DOC_CHARS: len(text), semconv.DOC_HASH: text}
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    metadata = metadata if isinstance(metadata, MAPPINGS) else {}
     if (name := _text(doc_id) or _first(metadata, ("id", "doc_id", "_id"))) is not None:
         facts[semconv.DOC_ID] = name
     score = next((metadata[key] for key in _SCORE_KEYS if metadata.get(key) is not None), None)

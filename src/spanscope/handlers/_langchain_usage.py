@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from spanscope import semconv
 from spanscope.providers import Usage, normal, usage_of
-from spanscope.providers.reading import count, get
+from spanscope.providers.reading import MAPPINGS, count, get
 
 Facts = dict[str, Any]
 MISSING: Final[Facts] = {"usage_source": "missing"}
@@ -25,12 +25,12 @@ def usage_facts(answer: Any, provider: Any) -> Facts:
     if answer is None:
         return MISSING
     given = answer.usage
-    if isinstance(given, Mapping) and "total_cost" in given:
+    if isinstance(given, MAPPINGS) and "total_cost" in given:
         return _facts(_of_langchain(given), source="cache") | {"cache_hit": True}
     if provider == "cohere" and (billed := _billed(answer)) is not None:
         return MISSING | billed
     raw = _raw(answer)
-    found = _of_langchain(given) if isinstance(given, Mapping) else None
+    found = _of_langchain(given) if isinstance(given, MAPPINGS) else None
     if found is None:
         return _facts(raw)
     return _facts(_completed(found, raw) if raw is not None else found)
@@ -127,7 +127,7 @@ def _completed(found: Usage, raw: Usage) -> Usage:
 def _billed(answer: Any) -> Facts | None:
     """Of a stream, Cohere's client hands on the units that are billed, which are not the tokens."""
     billed = answer.generation_info.get("token_count")
-    if not isinstance(billed, Mapping) or "total_tokens" not in billed:
+    if not isinstance(billed, MAPPINGS) or "total_tokens" not in billed:
         return None
     return {
         semconv.BILLED_INPUT: count(get(billed, "input_tokens")),
