@@ -357,7 +357,7 @@ def test_costs_are_computed_anew_and_prompts_compared_as_in_sqlite(url, backend,
     """One call of a version with a name, one of a template, one of a model without a price."""
     next_model = {"request_model": "gpt-next", "response_model": "gpt-next"}
     root, named, other = make_span(), make_span(), make_span()
-    prompt = make_span(kind="prompt", parent_id=root.span_id, prompt_hash="ab" * 8)
+    prompt = make_span(kind="prompt", parent_id=root.span_id, prompt_hash="ab" * 8, start_ns=BASE_NS)
     batch = [
         root,
         prompt,
