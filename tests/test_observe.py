@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recording import all_traces, handler_in, only, texts
+from recording import all_traces, handler_in, only, settled, texts
 
 from spanscope import ObsHandler, observe
 from spanscope.exceptions import ConfigError
+from spanscope.handlers import manual
 
 
 @pytest.fixture
@@ -226,3 +229,35 @@ async def test_a_cancelled_coroutine_is_cancelled_and_no_error(handler):
         await task
     found = await asyncio.to_thread(only, handler)
     assert (found.status, found.error_type) == ("cancelled", None)
+
+
+def test_what_a_failed_call_held_is_let_go_without_waiting_for_the_garbage_collector(handler):
+    class Large:
+        """Stands for a state or a response."""
+
+    held: list[weakref.ref[Large]] = []
+
+    @observe
+    def fail() -> None:
+        local = Large()
+        held.append(weakref.ref(local))
+        raise LookupError
+
+    gc.disable()
+    try:
+        with contextlib.suppress(LookupError):
+            fail()
+        settled(handler)
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_fault_of_ours_leaves_the_function_running_and_is_counted(handler, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(manual, "innermost", broken)
+    assert observe(str.upper)("a") == "A"
+    assert list(observe(generator)()) == [1]
+    assert handler.runtime.health.faults["span"] >= 2

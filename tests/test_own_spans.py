@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 from recording import all_traces, handler_in, named, only, recorded, texts, tree
 
-from spanscope import ObsHandler, current_span, instrument, observe, semconv, span, uninstrument
+from spanscope import ObsHandler, current_span, instrument, observe, open_store, semconv, span, uninstrument
 from spanscope.exceptions import ConfigError
-from spanscope.testing import MemoryBackend
+from spanscope.testing import MemoryBackend, ScriptedChatModel
 
 
 @pytest.fixture
@@ -80,7 +81,30 @@ def test_a_model_call_of_ones_own_counts_in_the_totals(handler):
 def test_usage_that_nobody_gave_is_unknown_and_not_zero(handler):
     with span("call", kind="llm"):
         pass
-    assert (only(handler).input_tokens, only(handler).usage_source) == (None, "missing")
+    found = only(handler)
+    assert (found.input_tokens, found.usage_source) == (None, "missing")
+    assert found.attributes[semconv.USAGE_MISSING_REASON] == "the span was told none"
+
+
+def test_a_model_call_around_a_frameworks_own_has_its_usage_there(handler):
+    model = ScriptedChatModel(replies=["79"])
+    with span("call", kind="llm"):
+        model.invoke("how much?", {"callbacks": [handler]})
+    trace = recorded(handler)
+    assert (trace.root.usage_source, trace.root.usage_in_children) == (None, True)
+    assert trace.totals.llm_calls == 1
+
+
+def test_a_cost_that_was_given_is_not_priced_anew(handler):
+    with span("call", kind="llm") as call:
+        call.set("request_model", "gpt-4o")
+        call.set("input_tokens", 1_000_000)
+        call.set("output_tokens", 1)
+        call.set("cost_usd", Decimal("0.0100"))
+    assert only(handler).cost_usd == Decimal("0.01")
+    with open_store(handler.settings.store) as store:
+        store.reprice()
+    assert (only(handler).cost_usd, only(handler).cost_source) == (Decimal("0.01"), "given")
 
 
 @pytest.mark.parametrize("value", ["twelve", True, -1, 1.5])

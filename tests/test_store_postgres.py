@@ -30,6 +30,7 @@ from strategies_spans import (
 from spanscope import semconv
 from spanscope.backends.sql import SqlBackend
 from spanscope.exceptions import StoreError, TraceNotFound
+from spanscope.pricing import Pricing
 from spanscope.redaction.pseudonyms import load_key
 from spanscope.spans import Span
 from spanscope.store import open_store
@@ -350,3 +351,37 @@ def test_a_writer_beside_a_pruning_loses_no_text(url: str):
         for summary in store.traces(limit=None):
             assert store.trace(summary.trace_id).root.inputs == (text_of_all,)
     writer.shutdown()
+
+
+def test_costs_are_computed_anew_and_prompts_compared_as_in_sqlite(url, backend, tmp_path):
+    """One call of a version with a name, one of a template, one of a model without a price."""
+    next_model = {"request_model": "gpt-next", "response_model": "gpt-next"}
+    root, named, other = make_span(), make_span(), make_span()
+    prompt = make_span(kind="prompt", parent_id=root.span_id, prompt_hash="ab" * 8, start_ns=BASE_NS)
+    batch = [
+        root,
+        prompt,
+        make_llm(parent_id=root.span_id, request_model="gpt-4o", response_model=None, start_ns=BASE_NS + 9),
+        named,
+        make_llm(parent_id=named.span_id, prompt_name="faq", prompt_version="2"),
+        other,
+        make_llm(parent_id=other.span_id, provider=None, cost_usd=None, **next_model),
+    ]
+    own = {"gpt-4o": {"input": 5, "output": 20}, "gpt-4o-2024-08-06": {"input": 5, "output": 20}}
+    lite = SqlBackend(tmp_path / "spans.db")
+    found = []
+    for place, writer in ((url, backend), (tmp_path / "spans.db", lite)):
+        writer.export(batch)
+        with open_store(place) as store:
+            missing = store.models_without_price()
+            change = store.reprice(Pricing(own, {}))
+            costs = [
+                (span.span_id, span.cost_usd, span.cost_source) for span in store.spans(None, kind="llm")
+            ]
+            found.append((missing, change.to_dict(), sorted(costs), store.prompts(), store.traces(None)))
+    lite.shutdown()
+    assert found[0] == found[1]
+    missing, change, _, versions, _ = found[0]
+    assert missing == {"?/gpt-next": 1}
+    assert (change["calls"], change["changed"]) == (3, 2)
+    assert {one.known_by for one in versions} == {"name", "template"}

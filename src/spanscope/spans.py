@@ -76,11 +76,12 @@ class Span:
     reasoning_tokens: int | None = None
     usage_source: str | None = None
     """`provider`, `partial` (what was last seen of a stream that did not end well), `estimated`, `cache` (a
-    cached answer: nothing was bought) or `missing`."""
+    cached answer: nothing was bought), `given` (by a block of one's own) or `missing`."""
     cost_usd: Decimal | None = None
     """Exact; None where the price or the tokens are not known."""
     cost_source: str | None = None
-    """`genai-prices`, `user`, `provider` (it reported the cost), `local` or `cache` (both cost nothing)."""
+    """`genai-prices`, `user`, `provider` (which reported the cost), `given` (by a block of one's own), `local`
+    or `cache` (both cost nothing)."""
     finish_reason: FinishReason | None = None
     finish_reason_raw: str | None = None
     time_to_first_token_ms: float | None = None

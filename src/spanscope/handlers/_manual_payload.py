@@ -58,7 +58,7 @@ def block(run: Run, draft: Draft) -> None:
     if run.chunks:
         _streamed(run, kind, draft)
     if run.extra or kind == "llm":
-        _set_by_name(draft, kind)
+        _set_by_name(run, draft, kind)
 
 
 def _said(frozen: Any, kind: str, role: str) -> list[Message]:
@@ -106,7 +106,7 @@ def _streamed(run: Run, kind: str, draft: Draft) -> None:
             draft.facts["time_to_first_token_ms"] = (run.first_token_ns - run.start_ns) / 1_000_000
 
 
-def _set_by_name(draft: Draft, kind: str) -> None:
+def _set_by_name(run: Run, draft: Draft, kind: str) -> None:
     """Fields that the user set go where the fields are; a value of the wrong type stays an attribute."""
     attributes, facts = draft.attributes, draft.facts
     for name, types in FIELDS.items():
@@ -120,8 +120,11 @@ def _set_by_name(draft: Draft, kind: str) -> None:
         facts["usage_source"] = "given"
         if "input_tokens" in facts and "output_tokens" in facts:
             facts.setdefault("total_tokens", facts["input_tokens"] + facts["output_tokens"])
-    elif kind == "llm":
+    elif kind == "llm" and not run.inner_call:
         facts["usage_source"] = "missing"
+        draft.attributes[semconv.USAGE_MISSING_REASON] = (
+            "the span was told none" if run.end_ns is not None else "the call has not ended"
+        )
     if "cost_usd" in facts:
         facts["cost_source"] = "given"
     made, ends = facts.get("output_tokens"), facts.get("end_ns")

@@ -135,7 +135,7 @@ class Block:
             return
         self._innermost = innermost
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         """The span is over, by this error if any."""
         self.run.handler.recorder.finish(self.run, self.run.output, error)
 
@@ -154,7 +154,7 @@ class Unrecorded:
     ) -> None:
         """Nothing was changed."""
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         """Nothing was begun."""
 
 
@@ -167,20 +167,20 @@ def span(
 ) -> Iterator[SpanHandle]:
     """Record the block as a span under whatever runs around it, or as a trace of its own.
 
-    It goes to `handler` if one is given; else to the handler that records what is around it; else, with
-    nothing around it, to the one of `instrument()`, or to the handler made last.  Without any handler
-    nothing is recorded.  Raises `ConfigError` for an unknown kind; exceptions of the block pass through.
+    It goes to `handler` if one is given; else to the handler that records what is around it (of two, the one
+    made first); else, with nothing around it, to the one of `instrument()`, or to the handler made last.
+    Without any handler nothing is recorded.
+
+    Raises `ConfigError` for an unknown kind; exceptions of the block pass through.
     """
     block = begin(name, kind, input, handler)
-    error: BaseException | None = None
     try:
         with block as handle:
             yield handle
     except BaseException as raised:
-        error = raised
+        block.end(raised)
         raise
-    finally:
-        block.end(error)
+    block.end()
 
 
 def check(kind: str, handler: object) -> None:
@@ -194,18 +194,18 @@ def check(kind: str, handler: object) -> None:
 def begin(name: str, kind: str, given: Any, handler: Handler | None = None) -> Block | Unrecorded:
     """Open a span under what is around the caller; it is not current yet.  Raises only `ConfigError`."""
     check(kind, handler)
-    around, _ = _around()
-    source = handler or (around.handler if around is not None else _known.default_handler())
-    if source is None:
-        return UNRECORDED
+    source = handler
     try:
+        around, _ = _around()
+        source = source or (around.handler if around is not None else _known.default_handler())
+        if source is None:
+            return UNRECORDED
         if around is not None and around.handler.recorder is source.recorder:
             ambient: Any = RunId(around.key)
         else:
             ambient = innermost(source.recorder.runs)
-        run_id = RunId(_ids.getrandbits(128))
         run = source.recorder.start(
-            run_id, None, source, payload.block, ambient=ambient, options={"name": name}
+            RunId(_ids.getrandbits(128)), None, source, payload.block, ambient, options={"name": name}
         )
         if run is None:
             return UNRECORDED
@@ -214,7 +214,8 @@ def begin(name: str, kind: str, given: Any, handler: Handler | None = None) -> B
         run.payload = handle.frozen_input(given)
         return Block(run, handle)
     except Exception as fault:  # noqa: BLE001  the boundary of a block: it runs unrecorded
-        source.runtime.health.fault("span", fault)
+        for runtime in [source.runtime] if source is not None else runtimes():
+            runtime.health.fault("span", fault)
         return UNRECORDED
 
 

@@ -134,21 +134,22 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
 # --- one wrapper for each kind of function --------------------------------------------------------------
 
 
+# The error is handed on and not kept in a variable: it would hold its own frame, and all that is in there.
+
+
 def _function(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         block = call.begin(args, kwargs)
-        error: BaseException | None = None
         try:
             with block as handle:
                 result = function(*args, **kwargs)
                 if call.output:
                     handle.set_output(result)
-                return result
         except BaseException as raised:
-            error = raised
+            block.end(raised)
             raise
-        finally:
-            block.end(error)
+        block.end()
+        return result
 
     return called
 
@@ -156,18 +157,16 @@ def _function(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
 def _coroutine_function(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     async def awaited(*args: Any, **kwargs: Any) -> Any:
         block = call.begin(args, kwargs)
-        error: BaseException | None = None
         try:
             with block as handle:
                 result = await function(*args, **kwargs)
                 if call.output:
                     handle.set_output(result)
-                return result
         except BaseException as raised:
-            error = raised
+            block.end(raised)
             raise
-        finally:
-            block.end(error)
+        block.end()
+        return result
 
     return awaited
 
@@ -175,18 +174,15 @@ def _coroutine_function(function: Callable[..., Any], call: _Call) -> Callable[.
 def _generator_function(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
-        block = call.begin(args, kwargs)
-        body = _Body(generator, block, _Items(block, keep=call.output))
-        error: BaseException | None = None
+        items = _Items(call.begin(args, kwargs), keep=call.output)
         try:
             # Hands on what is sent, thrown and returned, and closes the body when it is closed itself.
-            return (yield from body)
+            returned = yield from _Body(generator, items)
         except BaseException as raised:
-            error = raised
+            items.end(raised)
             raise
-        finally:
-            body.items.tell()
-            block.end(error)
+        items.end()
+        return returned
 
     return generated
 
@@ -194,17 +190,15 @@ def _generator_function(function: Callable[..., Any], call: _Call) -> Callable[.
 def _async_generator_function(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         body = function(*args, **kwargs)
-        block = call.begin(args, kwargs)
-        items = _Items(block, keep=call.output)
-        error: BaseException | None = None
-        step = body.asend(None)
+        items = _Items(call.begin(args, kwargs), keep=call.output)
+        block, step = items.block, body.asend(None)
         try:
             while True:
-                with block:
-                    try:
+                try:
+                    with block:
                         item = await step
-                    except StopAsyncIteration:
-                        return
+                except StopAsyncIteration:
+                    break
                 items.passed(item)
                 try:
                     sent = yield item
@@ -212,16 +206,14 @@ def _async_generator_function(function: Callable[..., Any], call: _Call) -> Call
                     with block:
                         await body.aclose()
                     raise
-                except BaseException as thrown:  # noqa: BLE001  it was thrown in by the consumer: the body's
+                except BaseException as thrown:  # noqa: BLE001  the consumer throws it at the body
                     step = body.athrow(thrown)
                 else:
                     step = body.asend(sent)
         except BaseException as raised:
-            error = raised
+            items.end(raised)
             raise
-        finally:
-            items.tell()
-            block.end(error)
+        items.end()
 
     return generated
 
@@ -229,41 +221,38 @@ def _async_generator_function(function: Callable[..., Any], call: _Call) -> Call
 class _Body(Generator[Any, Any, Any]):
     """A generator whose span is current while its own code runs, and at no other time."""
 
-    def __init__(
-        self, generator: Generator[Any, Any, Any], block: Block | Unrecorded, items: "_Items"
-    ) -> None:
+    def __init__(self, generator: Generator[Any, Any, Any], items: "_Items") -> None:
         self._generator = generator
-        self._block = block
-        self.items = items
+        self._items = items
 
     def send(self, value: Any) -> Any:
-        with self._block:
+        with self._items.block:
             item = self._generator.send(value)
-        self.items.passed(item)
+        self._items.passed(item)
         return item
 
     def throw(self, *raised: Any) -> Any:
-        with self._block:
+        with self._items.block:
             item = self._generator.throw(*raised)
-        self.items.passed(item)
+        self._items.passed(item)
         return item
 
     def close(self) -> None:
-        with self._block:
+        with self._items.block:
             self._generator.close()
 
 
 class _Items:
-    """What passed by on its way to the consumer: counted, and the beginning held for the span."""
+    """What passes by on its way to the consumer: counted, and the beginning held for the span."""
 
     def __init__(self, block: Block | Unrecorded, *, keep: bool) -> None:
-        self._block = block
+        self.block = block
         self._keep = keep
         self._text: list[str] = []
         self._other: list[Any] = []
 
     def passed(self, item: Any) -> None:
-        run = self._block.run
+        run = self.block.run
         if run is None:
             return
         run.chunks += 1
@@ -276,16 +265,14 @@ class _Items:
             if len(self._text) < MAX_PIECES:
                 self._text.append(item)
         elif len(self._other) < MAX_ITEMS:
-            self._other.append(self._block.handle.frozen(item))
+            self._other.append(self.block.handle.frozen(item))
 
-    def tell(self) -> None:
-        """The pieces of a text are one text; other items are a list."""
-        run = self._block.run
-        if run is None or not run.chunks:
-            return
-        if self._other:
-            run.output = [*self._text, *self._other]
-        elif self._text:
-            run.output = "".join(self._text)
-        if self._keep and run.chunks > len(self._text) + len(self._other):
-            self._block.handle.set(semconv.ITEMS_KEPT, len(self._text) + len(self._other))
+    def end(self, error: BaseException | None = None) -> None:
+        """No more come.  The pieces of a text are one text; other items are a list."""
+        run = self.block.run
+        kept = len(self._text) + len(self._other)
+        if run is not None and kept:
+            run.output = [*self._text, *self._other] if self._other else "".join(self._text)
+            if run.chunks > kept:
+                self.block.handle.set(semconv.ITEMS_KEPT, kept)
+        self.block.end(error)

@@ -35,9 +35,9 @@ def said_of(quote: Quote) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if quote.table is not None:
         said[semconv.PRICE_TABLE] = quote.table
-    if quote.model is not None:
+    if quote.cost is not None:
         said[semconv.PRICED_MODEL] = quote.model
-    if quote.cost is None:
+    else:
         said[semconv.PRICE_MISSING] = True
         said[semconv.COST_MISSING_REASON] = quote.reason
     return said

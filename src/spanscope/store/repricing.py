@@ -45,7 +45,7 @@ _COLUMNS: Final = (
     *(_s.response_model, _s.input_tokens, _s.output_tokens, _s.cache_read_tokens, _s.cache_write_tokens),
     *(_s.reasoning_tokens, _s.cost_nano_usd, _s.cost_source, _s.cache_hit),
 )
-_REPORTED: Final = frozenset({"provider", "cache"})
+_REPORTED: Final = frozenset({"provider", "cache", "given"})
 """Costs that no table has a say in."""
 _UPDATE: Final = (
     update(SPANS)

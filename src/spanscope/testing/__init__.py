@@ -20,6 +20,7 @@ from spanscope.exceptions import MissingExtra
 
 if TYPE_CHECKING:
     from spanscope.backends.memory import MemoryBackend
+    from spanscope.testing.canary import Canary
     from spanscope.testing.models import (
         BrokenStream,
         Reply,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokenStream",
+    "Canary",
     "FakeClock",
     "MemoryBackend",
     "ProviderError",
@@ -44,6 +46,7 @@ NEW_YEAR_2026_NS = 1_767_225_600_000_000_000
 
 _MODELS = "spanscope.testing.models"
 _WHERE = {
+    "Canary": "spanscope.testing.canary",
     "MemoryBackend": "spanscope.backends.memory",
     "BrokenStream": _MODELS,
     "Reply": _MODELS,
