@@ -187,7 +187,7 @@ def response_model(call: Call) -> Facts:
     metadata = answer.response_metadata
     if answer.message is None:
         # A text completion: its `llm_output` repeats the request; of the response there may be this.
-        metadata, lump = answer.generation_info, NOTHING
+        metadata, lump = answer.generation_info, {}
     else:
         lump = answer.llm_output
     served_by = metadata.get("model_provider") or call.metadata.get("ls_provider")
