@@ -27,6 +27,7 @@ from measuring import Measured, import_ms, measure
 from rich.console import Console
 from rich.table import Table
 from workloads import workloads
+from workloads_llama import llama_workloads
 
 WHOLE_LIMIT_US = 75.0
 IMPORT_LIMIT_MS = 100.0
@@ -38,7 +39,7 @@ def main() -> int:
     options = _options()
     logging.captureWarnings(True)
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    chosen = [one for one in workloads() if options.only in one.name]
+    chosen = [one for one in [*workloads(), *llama_workloads()] if options.only in one.name]
     with tempfile.TemporaryDirectory(prefix="spanscope-benchmark-") as folder:
         figures = [
             measure(workload, Path(folder) / f"{number}.db", rounds=rounds)

@@ -28,9 +28,8 @@ class Call:
     """The model tells of its start, tokens and end.  Without that a stream cannot be followed."""
     answer: Any = None
     first: Any = None
-    before: Any = None
-    last: Any = None
-    """Of a stream: its first response, its last, and the one before that."""
+    tail: Any = ()
+    """Of a stream: its first response, and the last two."""
     counted: str | None = None
     """The span whose tokens are counted, where one stream is passed through several."""
     texts: Any = None

@@ -6,6 +6,7 @@ Events of a stream come after the span that they name has returned; it is still 
 Attached by `handlers.llama_index`; feeds `recorder`.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,14 +23,28 @@ class EventTap(BaseEventHandler):
     """What the dispatcher calls for events: each belongs to the span that it names."""
 
     spans: Any = None
+    flowing: Any = None
+    """Streams whose first token has come, by the id of their span: all that a token needs to know."""
+    now: Any = None
 
     def __init__(self, spans: SpanTap) -> None:
         super().__init__()
         self.spans = spans
+        self.flowing = {}
+        self.now = spans.recorder.now
 
     def handle(self, event: Any, **kwargs: Any) -> None:
         try:
             kind = type(event)
+            if kind in _TOKENS:
+                flow = self.flowing.get(event.span_id)
+                if flow is not None:
+                    run, keep = flow
+                    run.chunks += 1
+                    keep(event.response)
+                    if not run.chunks % _LOOK_EVERY:
+                        run.last_ns = self.now()
+                    return
             note = _NOTES.get(kind, _UNSEEN)
             if note is _UNSEEN:
                 note = _NOTES[kind] = _note_for(kind)
@@ -40,17 +55,17 @@ class EventTap(BaseEventHandler):
             if run is None or type(run.options) is not Call:
                 recorder.health.count("unmatched_events")
                 return
-            note(self.spans, run, run.options.visible, event)
+            note(self, run, run.options.visible, event)
         except Exception as fault:  # noqa: BLE001  the named boundary
             self.spans.recorder.health.fault("hook.event", fault)
 
 
 # --- one function for each event ---------------------------------------------------------------------------
 
-Note = Callable[[SpanTap, Run, Call, Any], None]
+Note = Callable[[EventTap, Run, Call, Any], None]
 
 
-def _model_start(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _model_start(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     if call.started:
         return  # the inner half: `chat` of a model that completes
     call.started = True
@@ -59,23 +74,24 @@ def _model_start(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
     call.messages = [event.prompt] if asked is None else held.messages(asked)
 
 
-def _token(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
-    """Called for every token, so it does nothing that can wait."""
+def _token(tap: EventTap, run: Run, call: Call, event: Any) -> None:
+    """A token until the first that says something; those after it are counted in `handle`."""
     if call.counted is None:
-        call.counted = event.span_id
+        call.counted, call.first = event.span_id, event.response
+        call.tail = deque(maxlen=2)
         _begin_to_read(call)
     elif call.counted != event.span_id:
         return
-    response = event.response
-    shown = call.run
+    response, shown = event.response, call.run
     shown.chunks += 1
-    shown.last_ns = tap.recorder.now()
-    call.before, call.last = call.last, response
-    if shown.first_token_ns is None:
-        if call.first is None:
-            call.first = response
-        if response.delta or held.says_something(response):
-            shown.first_token_ns = shown.last_ns
+    shown.last_ns = tap.now()
+    call.tail.append(response)
+    if response.delta or held.says_something(response):
+        shown.first_token_ns = shown.last_ns
+        if len(tap.flowing) >= _MOST_FLOWING:
+            tap.flowing.clear()  # of streams that were dropped without a word
+        tap.flowing[event.span_id] = shown, call.tail.append
+        _TOKENS.add(type(event))
 
 
 def _begin_to_read(call: Call) -> None:
@@ -86,34 +102,36 @@ def _begin_to_read(call: Call) -> None:
         above = above.parent
 
 
-def _model_end(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _model_end(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     if event.response is not None:
         call.answer = held.response(event.response)
     call.over = True
+    tap.flowing.pop(event.span_id, None)
     if call.awaiting:
-        tap.finish(call.run, None)
+        tap.spans.finish(call.run, None)
 
 
-def _exception(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _exception(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     error = event.exception
+    tap.flowing.pop(event.span_id, None)
     if call.awaiting and call.run.end_ns is None:
-        if call.last is not None:
-            call.answer = held.response(call.last)
-        tap.finish(call.run, error)
+        if call.tail:
+            call.answer = held.response(call.tail[-1])
+        tap.spans.finish(call.run, error)
     elif call.run.end_ns is None:
         call.run.error = error  # should the span end as if nothing had happened
 
 
-def _template(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _template(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     call.template = event.template
     call.structured = call.structured or hasattr(event, "output_cls")
 
 
-def _embedding_start(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _embedding_start(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     call.described = event.model_dict
 
 
-def _embedding_end(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _embedding_end(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     count, size = held.vectors(event.embeddings) or (0, None)
     if call.vectors is not None:
         count += call.vectors[0]
@@ -123,21 +141,21 @@ def _embedding_end(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
     call.vectors = (count, size)
 
 
-def _rerank_start(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _rerank_start(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     call.rerank = (held.query(event.query), held.nodes(event.nodes), event.top_n, event.model_name)
 
 
-def _cancelled(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _cancelled(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     call.state = "cancelled"
 
 
-def _tool_called(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
-    tap.recorder.event(call.run, "tool_call", {"tool": getattr(event.tool, "name", None)})
+def _tool_called(tap: EventTap, run: Run, call: Call, event: Any) -> None:
+    tap.spans.recorder.event(call.run, "tool_call", {"tool": getattr(event.tool, "name", None)})
 
 
-def _other(tap: SpanTap, run: Run, call: Call, event: Any) -> None:
+def _other(tap: EventTap, run: Run, call: Call, event: Any) -> None:
     """An event of the application's own: that it happened."""
-    tap.recorder.event(call.run, type(event).__name__, {})
+    tap.spans.recorder.event(call.run, type(event).__name__, {})
 
 
 _BY_NAME: Final[Mapping[str, Note]] = {
@@ -158,6 +176,10 @@ _BY_NAME: Final[Mapping[str, Note]] = {
     "SpanCancelledEvent": _cancelled,
     "AgentToolCallEvent": _tool_called,
 }
+_TOKENS: Final[set[type]] = set()
+_LOOK_EVERY: Final = 32
+"""Tokens after which the time of the last is noted."""
+_MOST_FLOWING: Final = 10_000
 _UNSEEN: Final[Any] = object()
 _NOTES: Final[dict[type, Note | None]] = {}
 

@@ -147,7 +147,7 @@ def _answer(call: Call) -> Answered | None:
     """The whole answer, else what had arrived of it."""
     if isinstance(call.answer, Answered):
         return call.answer
-    return held.response(call.last) if call.last is not None else None
+    return held.response(call.tail[-1]) if call.tail else None
 
 
 def _raws(call: Call, answer: Answered | None) -> Iterator[Any]:
@@ -155,8 +155,7 @@ def _raws(call: Call, answer: Answered | None) -> Iterator[Any]:
     seen: list[Any] = []
     for raw in (
         getattr(call.first, "raw", None),
-        getattr(call.before, "raw", None),
-        getattr(call.last, "raw", None),
+        *[getattr(response, "raw", None) for response in tuple(call.tail)],
         answer.raw if answer is not None else None,
     ):
         if raw is not None and not any(raw is other for other in seen):
