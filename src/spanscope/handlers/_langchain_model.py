@@ -184,12 +184,10 @@ def response_model(call: Call) -> Facts:
     answer = call.answer
     if answer is None:
         return NOTHING
-    metadata = answer.response_metadata
+    metadata, lump = answer.response_metadata, answer.llm_output
     if answer.message is None:
         # A text completion: its `llm_output` repeats the request; of the response there may be this.
-        metadata, lump = answer.generation_info, {}
-    else:
-        lump = answer.llm_output
+        metadata, lump = answer.generation_info, NOTHING
     served_by = metadata.get("model_provider") or call.metadata.get("ls_provider")
     if served_by in _REPEATS_REQUEST:
         return NOTHING
