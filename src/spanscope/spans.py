@@ -80,8 +80,8 @@ class Span:
     cost_usd: Decimal | None = None
     """Exact; None where the price or the tokens are not known."""
     cost_source: str | None = None
-    """`genai-prices`, `user`, `provider` (which reported the cost), `given` (by a block of one's own), `local`
-    or `cache` (both cost nothing)."""
+    """`genai-prices`, `user`, `provider` (which reported the cost), `given` (by a block of one's own), or
+    `local` and `cache` (both cost nothing)."""
     finish_reason: FinishReason | None = None
     finish_reason_raw: str | None = None
     time_to_first_token_ms: float | None = None
