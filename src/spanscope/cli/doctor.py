@@ -20,7 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spanscope import health
-from spanscope.exceptions import StoreError
+from spanscope.cli import doctor_privacy
+from spanscope.exceptions import SpanscopeError
 
 PACKAGES = (
     ("langchain-core", "langchain", "record LangChain"),
@@ -38,7 +39,7 @@ PACKAGES = (
 _NAMED = 5
 """Models without a price that are named; JSON has them all."""
 
-LOSSES = ("spans_dropped", "events_dropped", "batches_lost")
+LOSSES = ("spans_dropped", "events_dropped", "batches_lost", "vault_items_lost")
 
 
 @dataclass(kw_only=True)
@@ -50,6 +51,7 @@ class Examination:
     platform: str
     packages: list[dict[str, str | None]] = field(default_factory=list)
     store: dict[str, Any] = field(default_factory=dict)
+    privacy: dict[str, Any] = field(default_factory=dict)
     last_run: dict[str, Any] | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -67,7 +69,7 @@ def examine(store: str | None = None) -> Examination:
     )
     try:
         _examine_store(store, found)
-    except StoreError as mistake:
+    except SpanscopeError as mistake:
         found.store["state"] = "broken"
         found.problems.append(str(mistake))
     return found
@@ -130,6 +132,7 @@ def _examine_contents(store: str | None, found: Examination) -> None:
 
     with open_store(store) as opened:
         found.store |= opened.counts()
+        found.privacy = doctor_privacy.examine(opened, found.problems)
         found.store["models_without_price"] = opened.models_without_price()
         newest = next(iter(opened.traces(limit=1)), None)
     found.store["newest"] = newest.started_at.isoformat() if newest else None
@@ -174,6 +177,9 @@ def _parts(found: Examination) -> Iterator[RenderableType]:
     yield packages
     yield _heading("Store")
     yield _facts(_store_lines(found.store))
+    if found.privacy:
+        yield _heading("Privacy")
+        yield _facts(doctor_privacy.lines(found.privacy))
     yield _heading("Last run")
     yield _facts(_last_run_lines(found.last_run))
     yield Text()
