@@ -4,6 +4,7 @@
     genai-prices (library.py) ────────┼─► Pricing.quote (quotes.py) ─► stage.py, on the worker thread
     names of providers (names.py) ────┘        │
                                                └─► `Store.reprice`, on what is stored
+    facts.py reads the tokens of a call, and says what is said of its price
     tokens.py counts what no provider counted, on wish
 
 Money is `Decimal` throughout, and sums are exact.  The price library takes a third of a second to import, so

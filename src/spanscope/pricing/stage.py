@@ -27,12 +27,13 @@ class PricingStage:
     def __init__(self, health: Health) -> None:
         self._health = health
         self._estimator = Estimator()
+        self._by_environment: Pricing | None = None
 
     def price(self, draft: Draft) -> Draft:
         """The same draft, with its cost or a reason for none.  Never raises."""
         if draft.facts.get("kind") in semconv.MODEL_KINDS and draft.status != "open":
             try:
-                self._price(draft, draft.pricing or default_pricing())
+                self._price(draft, draft.pricing or self._default())
             except Exception as fault:  # noqa: BLE001  the boundary of `pricing`: the span goes on without a cost
                 self._health.fault(STAGE, fault)
         return draft
@@ -62,6 +63,12 @@ class PricingStage:
             facts["cost_usd"], facts["cost_source"] = quote.cost, quote.source
         elif not facts.get("amended"):
             self._health.count("price_missing")
+
+    def _default(self) -> Pricing:
+        """For drafts of sources that were told nothing."""
+        if self._by_environment is None:
+            self._by_environment = default_pricing()
+        return self._by_environment
 
     def _estimate(self, draft: Draft) -> None:
         """Fill in the counts that are not known, and say that they are estimates."""
