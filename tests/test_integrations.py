@@ -69,6 +69,37 @@ def test_the_langchain_example_keeps_the_user_as_a_pseudonym(example):
         assert b"sam.carter" not in file.read_bytes(), file
 
 
+@pytest.fixture(scope="module")
+def llama_index_example(tmp_path_factory):
+    """The LlamaIndex example after it has run: what it printed, and the folder with its store."""
+    folder = tmp_path_factory.mktemp("llama_index")
+    return run_python([str(INTEGRATIONS / "llama_index" / "example.py")], folder), folder
+
+
+def test_the_llama_index_example_runs_without_a_complaint(llama_index_example):
+    done, _ = llama_index_example
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_llama_index_example_finds_its_planted_fault(llama_index_example):
+    done, _ = llama_index_example
+    assert "ReActAgent.run: 2 model calls" in done.stdout
+    assert "stopped at its limit of 8 output tokens" in " ".join(done.stdout.replace("│", "").split())
+
+
+def test_the_llama_index_example_records_the_agent_and_the_query_as_two_trees(llama_index_example):
+    _, folder = llama_index_example
+    with open_store(str(folder / ".spanscope" / "spans.db")) as store:
+        trees = {found.name: store.trace(found.trace_id) for found in store.traces(limit=10)}
+    assert set(trees) == {"ReActAgent.run", "RetrieverQueryEngine.query"}
+    assert not any(tree.strays for tree in trees.values())
+    query = trees["RetrieverQueryEngine.query"]
+    assert {span.kind for span in query.spans} == {"chain", "retriever", "embedding", "llm"}
+    assert {span.session_id for tree in trees.values() for span in tree.spans} == {"visit-1"}
+    for file in (folder / ".spanscope").iterdir():
+        assert b"sam.carter" not in file.read_bytes(), file
+
+
 @pytest.mark.parametrize(
     "readme", sorted(INTEGRATIONS.glob("*/README.md")), ids=lambda path: path.parent.name
 )

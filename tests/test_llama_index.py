@@ -509,6 +509,12 @@ def test_retrieved_nodes_have_ids_scores_and_sizes(handler):
     ]
 
 
+def test_a_node_of_a_document_names_that_document(handler):
+    index(faq="A lamp.").as_retriever().retrieve("lamps")
+    (found,) = of_kind(recorded(handler), "retriever")[0].attributes[DOCUMENTS]
+    assert found["source"] == "faq"
+
+
 def test_a_retriever_says_how_many_it_was_asked_for(handler):
     index().as_retriever(similarity_top_k=7).retrieve("lamps")
     assert recorded(handler).root.attributes[TOP_K] == 7

@@ -113,6 +113,8 @@ def _node(value: Any) -> Found:
     if not isinstance(text, str):
         text = getattr(getattr(node, "text_resource", None), "text", None)
     metadata = getattr(node, "metadata", None)
+    if not metadata and (document := getattr(node, "ref_doc_id", None)) is not None:
+        metadata = {"source": document}  # a node's own id is made anew with each index
     return Found(
         getattr(node, "id_", None),
         text if isinstance(text, str) else "",
