@@ -126,6 +126,7 @@ def _ollama(url: str) -> Any:
 def _watsonx(url: str) -> Any:
     import httpx
     from ibm_watsonx_ai import APIClient, Credentials
+    from ibm_watsonx_ai.foundation_models import ModelInference
     from langchain_ibm import ChatWatsonx
 
     class Loopback(httpx.HTTPTransport):
@@ -137,10 +138,11 @@ def _watsonx(url: str) -> Any:
 
     credentials = Credentials(url="https://127.0.0.1", token="no-key", version="5.2", instance_id="openshift")
     api = APIClient(credentials, httpx_client=httpx.Client(transport=Loopback()))
-    return ChatWatsonx(
-        model_id=MODEL, watsonx_client=api, project_id="p", validate_model=False,
+    model = ModelInference(
+        model_id=MODEL, api_client=api, project_id="p", validate=False, retry_status_codes=[599],
         params={"temperature": 0.25, "max_tokens": 64},
     )  # fmt: skip
+    return ChatWatsonx(watsonx_model=model)
 
 
 _MAKERS = {

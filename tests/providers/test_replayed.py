@@ -1,17 +1,10 @@
 """Every fact of a call, through the real client of each provider, against what the provider's bytes say."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
 
-from spanscope import ObsHandler, semconv
-from spanscope.spans import Span
-from spanscope.testing import MemoryBackend
+from spanscope import semconv
 
 from .cases import TRIED, answers, expected
-from .clients import client, look_up
-from .server import Provider, Reply
 
 CASES = [
     pytest.param(
@@ -21,52 +14,6 @@ CASES = [
     for kind, said, reason in answers(tried)
     for streamed in (False, True)
 ]
-Call = Callable[..., Span]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    server = Provider()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def handler() -> Iterator[ObsHandler]:
-    made = ObsHandler(store=False, backends=[MemoryBackend()])
-    yield made
-    made.runtime.shutdown()
-
-
-@pytest.fixture
-def call(provider: Provider, handler: ObsHandler) -> Call:
-    """Ask this provider, which gives this reply; the span of the call."""
-    (backend,) = handler.settings.backends
-
-    def ask(
-        name: str, reply: Reply, *, streamed: bool = False, tools: bool = False, model: Any = None
-    ) -> Span:
-        provider.reply = reply
-        model = model or client(name, provider.url)
-        model = model.bind_tools([look_up]) if tools else model
-        before = len(backend.spans)
-        config = {"callbacks": [handler]}
-        try:
-            _ = list(model.stream("hi", config)) if streamed else model.invoke("hi", config)
-        finally:
-            assert handler.flush(10)
-            assert handler.runtime.health.faults == {}
-        return last(handler, before)
-
-    return ask
-
-
-def last(handler: ObsHandler, before: int) -> Span:
-    (backend,) = handler.settings.backends
-    (span,) = backend.spans[before:]
-    assert isinstance(span, Span)
-    return span
 
 
 @pytest.mark.parametrize(("name", "kind", "said", "reason", "streamed"), CASES)
@@ -88,3 +35,23 @@ def test_the_span_says_what_the_bytes_say(call, name, kind, said, reason, stream
     if said.tools:
         assert span.attributes[semconv.TOOLS_OFFERED] == ["look_up"]
         assert all(called["args_valid"] for called in span.attributes[semconv.TOOL_CALLS])
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [400, 401, 429])
+@pytest.mark.parametrize("name", TRIED)
+def test_a_refused_call_says_its_status(failed_call, name, status, streamed):
+    span = failed_call(name, TRIED[name].wire.error(status), streamed=streamed)
+    assert span.status == "error"
+    told = not (name == "watsonx" and streamed)  # There it stands in the message alone.
+    assert span.attributes.get(semconv.HTTP_STATUS_CODE) == (status if told else None)
+    assert span.error_type
+    assert span.usage_source == "missing"
+    assert span.attributes[semconv.USAGE_MISSING_REASON] == "the call failed before it answered"
+    assert (span.input_tokens, span.output_tokens, span.finish_reason) == (None, None, None)
+    assert span.request_model == TRIED[name].model
+    if name == "openai":
+        assert span.attributes[semconv.REQUEST_ID] == "req_1"
+        assert span.attributes[semconv.RATE_LIMITS] == {
+            "x-ratelimit-remaining-requests": "0", "retry-after": "7"
+        }  # fmt: skip

@@ -276,7 +276,7 @@ def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
         return
     if run.end_ns is None:
         reason = "the call has not ended"
-    elif call.answer is None:
+    elif call.answer is None or (run.error is not None and not run.chunks):
         reason = "the call failed before it answered"
     elif run.chunks:
         reason = "the provider sends no usage with a stream unless asked: stream_usage=True"
