@@ -101,6 +101,20 @@ def test_a_tier_was_served_before_the_table_began_to_know_its_price(pricing):
     assert quote.cost == Decimal("0.625")
 
 
+def test_who_resells_a_model_has_its_price_and_not_its_tiers(pricing):
+    """Azure's own table lacks it, OpenAI's has it with a batch price that is OpenAI's alone."""
+    borrowed = next(
+        model.id
+        for model in get_snapshot().find_provider(None, "openai", None).models
+        if model.price_variants
+        and library().find("azure", model.id).borrowed
+        and library().find("openai", model.id).model is model
+    )
+    assert cost(pricing, Usage(1, 0), "azure", borrowed) > 0
+    quote = pricing.quote(Usage(1, 0), provider="azure", response_model=borrowed, tier="batch")
+    assert (quote.cost, quote.reason) == (None, f"the price table has no batch tier for azure/{borrowed}")
+
+
 def test_groq_sells_flex_at_its_usual_price(pricing):
     usage, model = Usage(1_000_000, 0), "llama-3.3-70b-versatile"
     assert cost(pricing, usage, "groq", model, tier="flex") == cost(pricing, usage, "groq", model)

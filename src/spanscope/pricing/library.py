@@ -50,6 +50,8 @@ class Entry(NamedTuple):
     """Its price depends on the time."""
     tiers_change: bool
     """Those of its service tiers do."""
+    borrowed: bool = False
+    """The line of another provider's table: who resells a model need not resell its service tiers."""
 
 
 class Library:
@@ -79,7 +81,7 @@ class Library:
         name = canonical(provider)
         for spelling in spellings(model, name):
             try:
-                _, found = self._snapshot.find_provider_model(spelling, None, name, None)
+                owner, found = self._snapshot.find_provider_model(spelling, None, name, None)
             except LookupError:
                 continue
             variants = found.price_variants or ()
@@ -89,6 +91,7 @@ class Library:
                 found,
                 changes=isinstance(found.prices, list),
                 tiers_change=any(variant.constraint is not None for variant in variants),
+                borrowed=all(found is not one for one in owner.models),
             )
         return None
 
@@ -122,7 +125,7 @@ def _tier_prices(entry: Entry, tier: str, moment: datetime) -> Mapping[str, Any]
     fitting = [
         variant
         for variant in entry.model.price_variants or ()
-        if all(context.get(word) == value for word, value in variant.when.items())
+        if not entry.borrowed and all(context.get(word) == value for word, value in variant.when.items())
     ]
     if not fitting:
         raise Unpriceable(f"the price table has no {tier} tier for {entry.name}")

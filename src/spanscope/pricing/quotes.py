@@ -9,6 +9,7 @@ Looking a model up takes a fifth of a millisecond, and an application calls few 
 Used by `stage` on the worker thread and by `Store.reprice`; for one thread at a time.
 """
 
+import time
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -88,10 +89,10 @@ class Pricing:
         request_model: str | None = None,
         response_model: str | None = None,
         tier: str | None = None,
-        at_ns: int = 0,
+        at_ns: int | None = None,
         address: str | None = None,
     ) -> Quote:
-        """The cost of a call of these tokens.  `at_ns` is when it was made (nanoseconds since the epoch).
+        """The cost of a call of these tokens, made at `at_ns` (nanoseconds since the epoch; None: now).
 
         `tier` is the service tier that the provider says it used; `address` the host that answered, which
         tells apart the providers that a client takes for OpenAI.
@@ -105,6 +106,8 @@ class Pricing:
         tier = tier.lower() if tier else ""
         entry = match.entry
         timed = entry is not None and (entry.changes or (entry.tiers_change and tier != ""))
+        if at_ns is None:
+            at_ns = time.time_ns()
         minute = at_ns // MINUTE_NS if timed else 0
         plan = self._plans.get((key, tier, minute))
         if plan is None:
