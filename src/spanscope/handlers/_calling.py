@@ -24,7 +24,7 @@ _TRACERS: Final = "langchain_core.tracers."
 def innermost_run() -> Run | None:
     """What is open around the caller and was started last: a framework's run, or a block of ours."""
     found, _ = manual._around()
-    for key in (_managed_run(), _active_opentelemetry_span()):
+    for key in (managed_run(), _active_opentelemetry_span()):
         run = known(key) if key is not None else None
         if run is not None and run.end_ns is None and (found is None or run.start_ns >= found.start_ns):
             found = run
@@ -39,7 +39,7 @@ def known(key: int) -> Run | None:
     return None
 
 
-def _managed_run() -> int | None:
+def managed_run() -> int | None:
     """The id of the LangChain run whose own code is running."""
     if "langchain_core.callbacks.manager" not in sys.modules:
         return None

@@ -59,9 +59,10 @@ def wrap(client: C, handler: Handler | None = None, **settings: Any) -> C:
             known.handler = handler or Handler(**settings)
         return client
     recording: Any = client
+    base: Any = type(client)
     recorded = Recorded(handler or (Handler(**settings) if settings else None), client)
     recording._spanscope = recorded
-    recording.__class__ = _recording(type(recording))
+    recording.__class__ = _recording(base)
     for resource in _resources(client, set()):
         # Made before, they hold the method as it was.
         resource._post = recording.post
