@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableLambda
 from recording import all_traces, handler_in, recorded
 
 from spanscope import ObsHandler, open_store, semconv
+from spanscope.cli import listing
 from spanscope.cli.doctor import examine
 from spanscope.drafts import Draft
 from spanscope.exceptions import ConfigError
@@ -228,6 +229,14 @@ def test_embeddings_have_no_output_and_a_cost():
         {"kind": "embedding", "request_model": "text-embedding-3-small", "input_tokens": 1_000_000}
     )
     assert draft.facts["cost_usd"] == Decimal("0.02")
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"),
+    [("0", "$0"), ("0.0125", "$0.0125"), ("0.0000214", "$0.000021"), ("0.5", "$0.5000"), ("12.5", "$12.50")],
+)
+def test_a_small_cost_does_not_look_like_none(usd, shown):
+    assert listing.cost(Decimal(usd)) == shown
 
 
 # --- sums -------------------------------------------------------------------------------------------------
