@@ -117,7 +117,7 @@ def duration(ms: float) -> str:
 
 
 def cost(usd: Decimal) -> str:
-    """Four decimals, or as many as it takes to show how little it is: `$0.0125`, `$0.000021`, `$12.50`, `$0`."""
+    """With as many decimals as it takes to show how little it is: `$0.0125`, `$0.000021`, `$12.50`, `$0`."""
     if not usd:
         return "$0"
     return f"${usd:,.2f}" if usd >= 1 else f"${usd:.{max(4, 1 - usd.adjusted())}f}"
