@@ -34,11 +34,19 @@ class Settings:
     """The key for pseudonyms; None for that of the environment or beside the store."""
     pricing: Any = None
     """A `pricing.Pricing`; None for prices as the environment says."""
+    redaction: Any = None
+    """A `Redactor`, its arguments, a path to them, False, or None for what the environment says."""
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Equal for settings that can share a runtime."""
-        return (self.store, self.secret, *(b if isinstance(b, str) else id(b) for b in self.backends))
+        redaction = self.redaction
+        if isinstance(redaction, os.PathLike):
+            redaction = os.fspath(redaction)
+        elif not isinstance(redaction, str | bool | None):
+            redaction = id(redaction)
+        sinks = [one if isinstance(one, str) else id(one) for one in self.backends]
+        return (self.store, self.secret, redaction, *sinks)
 
 
 def settings_from(
@@ -47,6 +55,7 @@ def settings_from(
     content: ContentSetting,
     pricing: Any = None,
     secret: str | None = None,
+    redaction: Any = None,
 ) -> Settings:
     """The settings that these arguments and the environment say.  Raises `ConfigError`."""
     environment = os.environ.get("SPANSCOPE_CONTENT") or DEFAULT_CONTENT
@@ -70,6 +79,7 @@ def settings_from(
         vault_days=_days("SPANSCOPE_VAULT_DAYS", VAULT_DAYS),
         secret=secret,
         pricing=pricing,
+        redaction=redaction,
     )
 
 

@@ -27,7 +27,7 @@ from spanscope.pipeline import Pipeline
 from spanscope.pricing.stage import PricingStage
 from spanscope.protocols import Backend
 from spanscope.recorder import Recorder
-from spanscope.redaction import Redactor, Seal, load_key
+from spanscope.redaction import Seal, load_key, redactor_from
 from spanscope.signals import SignalsStage
 from spanscope.spans import Span
 from spanscope.worker import worker
@@ -78,6 +78,7 @@ class Runtime:
         self.settings = settings
         self.health = Health()
         self.closed = False
+        redactor = redactor_from(settings.redaction)
         backends = build(settings.backends, health=self.health)
         folder: Path | None = None
         self._where = "no store"
@@ -88,7 +89,8 @@ class Runtime:
         self._folder = folder
         self._backends: list[Backend] = backends
         names = load_key(folder, key=settings.secret)
-        redactor = Redactor(digest=names.digest, on_fault=lambda fault: self.health.fault("redaction", fault))
+        redactor = redactor.bound(names, on_fault=lambda fault: self.health.fault("redaction", fault))
+        self._redaction = "on" if redactor.enabled else "off"
         self.recorder = Recorder(self.health, wake=worker.wake)
         self.assembler = Assembler(self.recorder)
         self._signals = SignalsStage(self.health)
@@ -199,7 +201,11 @@ class Runtime:
         if self._folder is None:
             return
         with contained("health", self.health):
-            facts = {"store": self._where, "open_spans": len(self.assembler.open)}
+            facts = {
+                "store": self._where,
+                "open_spans": len(self.assembler.open),
+                "redaction": self._redaction,
+            }
             health_module.save(self._folder / "health.json", self.health, facts=facts)
 
 

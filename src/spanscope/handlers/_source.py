@@ -94,6 +94,7 @@ class Handler(Source):
         prices: PriceSource = None,
         deployments: PriceSource = None,
         key: str | None = None,
+        redaction: Any = None,
     ) -> None:
         check_labels(tags, metadata)
         pricing = pricing_for(pricing_settings(prices, deployments, estimate_tokens))
@@ -108,7 +109,7 @@ class Handler(Source):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        super().__init__(settings_from(store, backends, content, pricing, key), scope)
+        super().__init__(settings_from(store, backends, content, pricing, key, redaction), scope)
         _known.note(self)
 
     def flush(self, timeout: float = 5.0) -> bool:

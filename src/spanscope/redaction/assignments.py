@@ -26,9 +26,9 @@ _AFTER_NAME = re.compile(
     (?P<rest>[\w.\-]{{0,30}}+)
     (?:\\{{0,3}}["'`]|\]|\)){{0,3}}+ (?:\[[0-9]*\])? {_TYPE}?
     (?:\s{{0,4}}+(?P<op>{_OPERATOR})\s{{0,8}}+ (?:[|>]-?\s{{1,8}}+)? (?:"?\s?value\s?=\s?(?="))?
+      |(?P<value_attribute>,?\s{{0,4}}+["']?(?:value|val)["']?\s?[:=]\s?(?=\\?["']))
       |(?P<call>\((?=["'])|,\s?(?=["'])|,(?=[\w/+=.-]{{10}})|\.assign\((?="))
       |(?P<space>["']?\s{{1,4}}+(?=["'`\\]))|(?P<said>[ \t]{{1,4}}+(?:is|was|are|lautet|ist|es|est|è|:=)[ \t]?:?[ \t]{{1,4}}+)
-      |(?P<value_attribute>["']\s{{1,4}}value=(?=["']))
       |(?P<glued>(?=["'`]))
     )
     (?P<scheme>(?:bearer|basic|digest|token|apikey)[ \t]{{1,4}}+)?+
@@ -220,14 +220,14 @@ _VENDORS = (
     "|slack|snyk|softlayer|sonar|sourcegraph|splunk|spotify|square|stripe|sumo|supabase|telegr|together|travis|trello|twilio|twitch|twitter|typeform"
     "|vercel|wandb|weaviate|yandex|zapier|zendesk|zoom"
 )
-_LONG_WORD = re.compile(r"[A-Za-z0-9_+/~][A-Za-z0-9_+/~=.%:\-]{8,}+")
+_LONG_WORD = re.compile(r"[A-Za-z0-9_+/~][A-Za-z0-9_+/~=.%:!#$*^\-]{8,}+")
 _VENDOR = re.compile(rf"(?:{_VENDORS})", re.IGNORECASE)
 _WEAK = re.compile(
     r"key|token|secret|passw|auth|cred|access|api(?!\w*version)|client[_-]?id|signature|session[_-]?(?:id|key)|cert|private|bearer|webhook|license|salt|nonce_?key|hmac",
     re.IGNORECASE,
 )
 _NO_WEAK = re.compile(
-    r"(?:primary|foreign|partition|sort|cache|row|dict|map|public|pub|i18n|locale|translation|group|object|storage|s3|bucket|lookup|index|hash|unique"
+    r"(?:primary|foreign|partition|sort|cache|row|dict|map|public|pub|i18n|locale|translation|group|object|storage|s3|(?<!bit)bucket|lookup|index|hash|unique"
     r"|composite|registry|idempotency|dedup|routing|shard)_?-?key|key(?:board|word|frame|stone|note|_?name|_?type|_?count|s\b|path|_?len|_?error|error)|monkey|author\b|authority"
     r"|tokeniz|(?:max|min|total|num|input|output|prompt|completion|page|next|continuation)_?tokens?|accessib|accessed|accession|capital|rapid(?!api)|api_?(?:base|url|version|host|endpoint|type|name)"
     r"|_at$|_?(?:url|uri|path|file|dir|name|type|version|model|host|port|date|time|arn)$|certif\w*_?(?:path|file)|client_?(?:name|version)|session_?name|turkey|donkey|hockey",
@@ -270,8 +270,7 @@ def looks_random(value: str) -> bool:
     return turns >= max(3, len(longest) // 6)
 
 
-_DIGIT_OR_HUMP = re.compile(r"[0-9]|[a-z][A-Z]")
-_BETWEEN: Final = frozenset(" \t\n\"'`\\=:>|,([<-")
+_BETWEEN: Final = frozenset(" \t\n\"'`\\=:>|,([<-?+.!")
 _OPERATORS: Final = frozenset("=:>|,(")
 
 
@@ -279,24 +278,39 @@ def _by_value(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     for match in _LONG_WORD.finditer(text, start, end):
         word = match[0]
-        if _DIGIT_OR_HUMP.search(word) is None:
-            continue
         at = match.start()
-        # `name=value` is one word: the value begins after the last sign that may stand between.
-        cut = max(word.find("="), word.find(":"), word.find("%3D") + 2 if "%3D" in word else -1)
-        if 0 <= cut < len(word) - 9:
-            at += cut + 1
-            while at < match.end() and text[at] in "=:":
-                at += 1
-            word = text[at : match.end()]
-        word = word.rstrip(".:%")
-        if len(word) >= 10 and _may_be_secret(word) and _is_secret_word(text, at, word):
-            yield at, at + len(word)
+        place = _place_of(text, at, word.rstrip(".:%!"))
+        # `name=value` may be one word: the value begins after the first sign that may stand between.
+        sign = _SIGN.search(word) if place is None else None
+        if sign is not None and sign.end() < len(word) - 9:
+            place = _place_of(text, at + sign.end(), word[sign.end() :].rstrip(".:%!"))
+        if place is not None:
+            yield place
+
+
+_SIGN = re.compile(r"(?:[=:]|%3D)+")
+
+
+def _place_of(text: str, at: int, word: str) -> Place | None:
+    if len(word) >= 10 and _may_be_secret(word) and _is_secret_word(text, at, word):
+        return at, at + len(word)
+    return None
 
 
 @lru_cache(maxsize=4096)
 def _may_be_secret(word: str) -> bool:
-    return looks_random(word) or (len(word) >= 15 and word.isdigit())
+    return looks_random(word) or looks_made(word)
+
+
+_VOWELS = re.compile(r"[aeiouyAEIOUY]")
+
+
+def looks_made(word: str) -> bool:
+    """The same with less doubt, for where the name of a vendor stands before it."""
+    longest = max(_SEGMENTS.split(word), key=len)
+    if len(longest) < 12:
+        return False
+    return any(map(str.isdigit, longest)) or len(_VOWELS.findall(longest)) * 10 < len(longest) * 3
 
 
 def _is_secret_word(text: str, at: int, word: str) -> bool:
@@ -309,11 +323,11 @@ def _is_secret_word(text: str, at: int, word: str) -> bool:
             return True
         return (
             _WEAK.search(name) is not None
-            and not word.isdigit()
+            and looks_random(word)
             and _UUID.fullmatch(word) is None
             and _DATE.search(word) is None
         )
-    if len(word) < 16 or word.isdigit() or word[0] == "/" or _UUID.fullmatch(word):
+    if len(word) < 16 or not looks_random(word) or word[0] == "/" or _UUID.fullmatch(word):
         return False
     return _SAID_BEFORE.search(text, max(0, at - 60), at) is not None
 

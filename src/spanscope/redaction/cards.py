@@ -16,11 +16,12 @@ _CANDIDATE = re.compile(
 )
 _DIGITS = re.compile(r"[0-9]+")
 _AROUND = re.compile(r"[0-9a-fA-F-]*")
+_OTHER = re.compile(r"(?:\b(?:ean|gtin|isbn|upc|imei|barcode|epoch|timestamp)\b[^0-9a-z]{0,6}|\+)\Z")
 # Which lengths go with which first digits: Visa, Amex, Diners, Discover, Mastercard, JCB, UnionPay, Maestro, Mir, RuPay, Troy.
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|3[47]\d{13}|3(?:0[0-59]|[689]\d)\d{11,16}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
-    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|35\d{14,17}|62\d{14,17}|(?:50|5[6-9]|6\d)\d{10,17}"
-    r"|(?:2131|1800)\d{11}|220[0-4]\d{12,15}|(?:81|82|508|353|356)\d{13}|9792\d{12}|0604\d{8,15}"
+    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|35\d{14,17}|62\d{14,17}|(?:5018|5020|5038|5893|5[678]\d\d|6304|6390|67\d\d|0604)\d{8,15}"
+    r"|(?:2131|1800)\d{11}|220[0-4]\d{12,15}|(?:81|82|508|353|356)\d{13}|9792\d{12}"
 )
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -58,7 +59,9 @@ def _cards_in(page: Page, match: re.Match[str]) -> Iterable[Place]:
                 after = last
         if after is not None:
             place = groups[index][0], groups[after][1]
-            if page.text[place[0] - 1 : place[0]] != "+" and not _is_part_of_hash(page.text, *place):
+            if not _OTHER.search(page.folded, max(0, place[0] - 16), place[0]) and not _is_part_of_hash(
+                page.text, *place
+            ):
                 yield place
             index = after
         index += 1

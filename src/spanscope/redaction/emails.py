@@ -11,6 +11,8 @@ from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Place, Rule
 
 _LOCAL: Final = frozenset("!#$%&'*+-/=?^_`{|}~.")
+_BEYOND: Final = "\u0530"
+"""Latin, Greek and Cyrillic letters are below; Chinese text has no space before an address."""
 _EDGES: Final = "'`{}|*#!$&=?/^~"
 _DOMAIN = re.compile(
     r"@[\w-]++(?:\.[\w-]++)*\.(?!(?:png|jpe?g|gif|svg|webp|js|mjs|ts|tsx|jsx|css|py|json|ya?ml|html?|lock|zip|gz|exe|dll|md)(?![\w.-]))(?:[^\W\d_]{2,24}|xn--[\w-]{2,40})(?![\w])|@[\w-]++(?:\.[\w-]++)*\.[^\W\d_]{2,24}(?=[-_\d])|@\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}\]?(?![\w.])"
@@ -45,12 +47,7 @@ def _emails(page: Page, start: int, end: int) -> Iterable[Place]:
 def _start_of_local(text: str, at: int, lowest: int) -> int:
     """Where the local part of the address with its `@` at `at` begins."""
     first = at
-    while first > lowest and (
-        (char := text[first - 1]).isalnum()
-        or char in _LOCAL
-        or char == "@"
-        or not (char.isascii() or char.isspace())
-    ):
+    while first > lowest and ((char := text[first - 1]).isalnum() or char in _LOCAL or char == "@"):
         if char == "\\":
             break
         first -= 1
@@ -72,7 +69,7 @@ def _is_url_user(text: str, first: int, at: int) -> bool:
     if begin < 0:
         return False
     between = text[begin + 3 : at]
-    return (":" in between or len(between) > 12) and not any(char in between for char in " /?#\"'<>\n\t\\")
+    return (":" in between or len(between) > 12) and not any(char in between for char in " /\"'<>\n\t\\")
 
 
 def _spelled(page: Page, start: int, end: int) -> Iterable[Place]:

@@ -22,7 +22,7 @@ from spanscope.redaction import operators as ops
 from spanscope.redaction import settings
 from spanscope.redaction.detectors import Detector, DetectorFailed, Supervised
 from spanscope.redaction.names import meaning
-from spanscope.redaction.opaque import BASE64_RUN, LONG, base64_bytes, described, without_blobs
+from spanscope.redaction.opaque import BASE64_RUN, LONG, base64_bytes, described, opaque_field, without_blobs
 from spanscope.redaction.page import folded
 from spanscope.redaction.pseudonyms import Pseudonyms
 from spanscope.redaction.recent import Recent
@@ -72,7 +72,7 @@ class Redactor:
     a hash needs `pseudonyms`, which the handler lends, and is a mask without.  `allow` holds texts and
     patterns that stay, `disable` names or types of rules, `rules` tables of your own, `detectors` models
     for names.  A record for which detectors need more than `time_limit_s` is withheld.  `enabled` False
-    switches off all rules for text; values under secret names are dropped still.
+    leaves personal data where it is; secrets are taken out still.
 
     `digest` gives the keyed hash by which equal images can be told without keeping them; without it
     they are described by type and size alone.  `on_fault` is told about values that could not be read or
@@ -111,7 +111,11 @@ class Redactor:
         self._operators = ops.check(operators, self.types)
         self._allow, self._allow_patterns = settings.allowed(allow)
         self.enabled = bool(enabled)
-        self._scanner = Scanner(settings.enabled(every, disable), re2=accelerate)
+        """False: only secrets are taken out, by their shape or name."""
+        chosen = settings.enabled(every, disable)
+        if not enabled:
+            chosen = [rule for rule in chosen if rule.type == "SECRET"]
+        self._scanner = Scanner(chosen, re2=accelerate)
         self._supervised = Supervised(detectors) if detectors else None
         self._time_limit_s = float(time_limit_s)
         self._limits = limits or (Limits() if max_depth is None else Limits(depth=max_depth))
@@ -206,8 +210,8 @@ class Redactor:
         Values in `allow` are not among it.  Raises `DetectorFailed` and `OutOfTime`.
         """
         deadline = self._deadline
-        found = self._scanner.find(text, deadline=deadline) if self.enabled else []
-        if self._supervised is not None and text and not text.isspace():
+        found = self._scanner.find(text, deadline=deadline)
+        if self._supervised is not None and self.enabled and text and not text.isspace():
             left = self._time_limit_s if deadline is None else deadline - monotonic()
             found = _merged(found, self._supervised.detect(text, left))
         if self._allow or self._allow_patterns:
@@ -284,6 +288,11 @@ class Redactor:
             digest=self._digest,
         )
         return walk.copy(value, depth)
+
+    def opaque(self, value: Any) -> Any:
+        """What is kept of provider state, such as `encrypted_content`: its size, and its hash."""
+        told = opaque_field(value, self._digest)
+        return self.redact_value(value) if told is None else told
 
     def _known_mapping(self, value: dict[Any, Any], user: str | None) -> dict[str, Any] | None:
         """A copy of a flat mapping in which a walk would change nothing, at a fifth of its cost; else None.

@@ -18,7 +18,8 @@ _EDGE = r"(?:(?<![\w.\-/])|(?<=\\[nrt]))"
 _NO_MORE = r"(?![\w]|[.\-/][0-9A-Za-z])"
 
 _US_SSN = re.compile(
-    r"(?:(?<![0-9A-Za-z_])(?<![0-9][-.])|(?<=\\[nrt]))[0-9]{3}([- .])[0-9]{2}\1[0-9]{4}(?![\w-]|\.[0-9])"
+    r"(?:(?<![0-9A-Za-z_])(?<![0-9][-.])|(?<=\\[nrt]))[0-9]{3}([- .])[0-9]{2}\1[0-9]{4}(?![\w-]|\.[0-9])",
+    re.ASCII,
 )
 
 
@@ -45,7 +46,7 @@ class _Shape:
     def __init__(self, module: str, shape: str) -> None:
         self.module = module
         self.written = shape
-        self.pattern = re.compile(f"{_EDGE}(?:{shape}){_NO_MORE}")
+        self.pattern = re.compile(f"{_EDGE}(?:{shape}){_NO_MORE}", re.ASCII)
 
 
 # Shapes that stand out: taken without a word beside them when the check digit is right.

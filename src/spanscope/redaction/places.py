@@ -186,10 +186,10 @@ def _roads(page: Page, start: int, end: int) -> Iterable[Place]:
         if folded.endswith(_ROAD_ENDS, max(0, at - 9), at):
             for road in _GERMAN.finditer(text, max(start, at - 40), min(end, at + 80)):
                 yield road.span()
-    for at, _ in _PREPOSITIONS.found(page, start, end):
+    for at, _ in _PREPOSITIONS.places(page, start, end):
         if (spaced := _GERMAN_SPACED.match(text, at)) is not None:
             yield spaced.span()
-    for at, _ in _ROAD_WORDS.found(page, start, end):
+    for at, _ in _ROAD_WORDS.places(page, start, end):
         number = _NUMBER_BEFORE.search(text, max(0, at - 14), at)
         found = _ROMANCE.match(text, at if number is None else number.start())
         if found is not None and any(map(str.isdigit, found[0])):
@@ -204,7 +204,7 @@ _LABEL_WORDS = Labels(_LABELS)
 
 def _labelled_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
-    for _, after in _LABEL_WORDS.found(page, start, end):
+    for _, after in _LABEL_WORDS.places(page, start, end):
         match = _AFTER_LABEL.match(text, after, min(len(text), after + 360))
         if match is not None:
             stop = _STOP.search(text, match.start(1) + 6, match.end(1))
@@ -224,12 +224,19 @@ def _codes(page: Page, start: int, end: int) -> Iterable[Place]:
             yield match.span()
 
 
+_ROAD_NUMBER = re.compile(r"[路街道巷弄][0-9]|[0-9](?:-[0-9]|[丁番号])|〒")
+
+
 def _eastern(page: Page, start: int, end: int) -> Iterable[Place]:
     if page.text.isascii():
         return
-    for pattern in (_JAPANESE, _CHINESE):
-        for match in pattern.finditer(page.text, start, end):
-            yield match.span()
+    done = start
+    for number in _ROAD_NUMBER.finditer(page.text, start, end):
+        for pattern in (_JAPANESE, _CHINESE):
+            match = pattern.search(page.text, max(done, number.start() - 32), min(end, number.end() + 32))
+            if match is not None:
+                yield match.span()
+                done = match.end()
 
 
 def _boxes(page: Page, start: int, end: int) -> Iterable[Place]:

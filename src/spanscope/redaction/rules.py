@@ -104,7 +104,7 @@ class Labels:
             return True
         return any(page.folded.find(label, start, end) >= 0 for label in self._others)
 
-    def found(self, page: Page, start: int, end: int) -> Iterable[Place]:
+    def places(self, page: Page, start: int, end: int) -> Iterable[Place]:
         """Where labels stand: from the beginning of a word, or of a later word of `homeAddress`."""
         text, folded = page.text, page.folded
         words = [label for stem in self._stems & page.stems(start, end) for label in self._by_stem[stem]]

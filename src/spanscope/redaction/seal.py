@@ -128,6 +128,7 @@ class Seal:
     def seal(self, draft: Draft) -> Span:
         """The span of this draft, under its content policy.  Never raises, whatever the draft holds."""
         fields: dict[str, Any] = {}
+        self._redactor.begin_record()
         for part in self._parts:
             try:
                 part(draft, fields)
@@ -271,6 +272,8 @@ class Seal:
             return value
         if said == "secret":
             return SECRET
+        if said == "opaque":
+            return self._redactor.opaque(value)
         if key in _DOCUMENT_LISTS:
             return self._guarded(self._documents, value, WITHHELD)
         if kind is str and len(value) <= LABEL_CHARS:

@@ -44,7 +44,7 @@ _JWT = re.compile(r"(?<![\w-])(?:eyJ|ewogIC|eyAi)(?:[\w-]{4,}+(?:\.[\w=-]*+){1,4
 _JWT_TWICE = re.compile(r"ZXlK[\w/+-]{30,}+={0,2}")
 
 # --- URLs -------------------------------------------------------------------------------------------------
-_USER = re.compile(r"://([^\s/?#\"'<>\[\]\\]{1,1024})@")
+_USER = re.compile(r"://([^\s/\"'<>\[\]\\]{1,1024})@")
 _QUERY = re.compile(
     r"""[?&;\#](?:x-(?:amz|goog|ms)-)?(?:signature|credential|security-token|access_?token|auth_?token|id_?token|refresh_?token|oauth_?token
         |api_?key|apikey|key|sig|auth|authkey|code|token|secret|client_?secret|password|passwd|pwd|pass|session(?:id|_id|key)?|sid|jwt|ticket|assertion|hmac|sas|se?_?token
@@ -61,6 +61,11 @@ _ENCODED_QUERY = re.compile(
 def _url_users(page: Page, start: int, end: int) -> Iterable[Place]:
     for match in matches_from(("://",), _USER, page, start, end):
         user = match[1]
+        if ("?" in user or "#" in user) and (
+            ":" not in user
+            or page.folded[max(0, match.start() - 5) : match.start()].endswith(("http", "https"))
+        ):
+            continue  # not before the host but after it
         # A name alone is no secret, and `git@` is nobody; an e-mail address is left to its own rule.
         if ":" in user or "@" in user or len(user) > 12:
             if user.startswith(("$", "{", "<", "%")) and not any(
@@ -87,6 +92,28 @@ _CONNECTION = re.compile(
     re.IGNORECASE,
 )
 
+
+def _connections(page: Page, start: int, end: int) -> Iterable[Place]:
+    """`Server=…;Password=…`: one field of several, with semicolons between."""
+    text = page.text
+    for match in matches_from(_CONNECTION_WORDS, _CONNECTION, page, start, end):
+        if (
+            text[match.end() : match.end() + 1] == ";"
+            or text[max(0, match.start() - 8) : match.start()].rstrip()[-1:] == ";"
+        ):
+            yield match.span(1)
+
+
+_CONNECTION_WORDS: Final = (
+    "accountkey",
+    "sharedaccess",
+    "sharedsecret",
+    "password",
+    "pwd",
+    "endpointkey",
+    "primarykey",
+)
+
 RULES: Final = (
     Rule("private key", "SECRET", _private_keys, triggers=("private key",)),
     Rule("jwt", "SECRET", from_words(("eyj", "ewogic", "eyai"), _JWT), triggers=("eyj", "ewogic", "eyai")),
@@ -95,22 +122,5 @@ RULES: Final = (
     Rule(
         "url query", "SECRET", _query, triggers=("?", "&", ";", "#", "%3d"), sieve="[?&;#][A-Za-z_-]+=|%3[Dd]"
     ),
-    Rule(
-        "connection string",
-        "SECRET",
-        from_words(
-            ("accountkey", "sharedaccess", "sharedsecret", "password", "pwd", "endpointkey", "primarykey"),
-            _CONNECTION,
-            1,
-        ),
-        triggers=(
-            "accountkey",
-            "sharedaccess",
-            "sharedsecret",
-            "password",
-            "pwd",
-            "endpointkey",
-            "primarykey",
-        ),
-    ),
+    Rule("connection string", "SECRET", _connections, triggers=_CONNECTION_WORDS),
 )

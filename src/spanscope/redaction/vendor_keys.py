@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from spanscope.redaction.page import Page
-from spanscope.redaction.rules import Place, Rule
+from spanscope.redaction.rules import Place, Rule, by_pattern
 
 _W = r"[\w-]"  # what base64 for URLs is made of
 _A = "[A-Za-z0-9]"
@@ -214,7 +214,7 @@ _MAILCHIMP = re.compile(r"(?<![\w-])[0-9a-f]{32}-us[0-9]{1,2}(?![0-9a-z])")
 _MAXMIND = re.compile(r"(?<![\w-])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk")
 _DISCORD = re.compile(r"[MNO](?<![\w.-].)[\w-]{22,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w-])")
 _TELEGRAM = re.compile(r"(?<![0-9A-Za-z:])(?:bot)?[0-9]{7,12}:A[\w-]{32,36}(?![\w-])")
-_FACEBOOK = re.compile(r"(?<![\w|])[0-9]{13,17}(?:\||%7C)[\w-]{24,44}(?![\w-])")
+_FACEBOOK = re.compile(r"[0-9](?<![\w|].)[0-9]{12,16}(?:\||%7C)[\w-]{24,44}(?![\w-])")
 _AUTHRESS = re.compile(
     r"(?<![\w.])(?:sc|ext|scauth|authress)_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{8,40}\.[\w+/=-]{24,}+"
 )
@@ -302,7 +302,13 @@ RULES: Final = (
     _signed(("-us",), 32, _MAILCHIMP),
     _signed(("_mmk",), 36, _MAXMIND),
     _signed((":A",), 15, _TELEGRAM),
-    _signed(("|", "%7C"), 17, _FACEBOOK),
+    Rule(
+        "vendor key",
+        "SECRET",
+        by_pattern(_FACEBOOK),
+        triggers=("|", "%7c"),
+        sieve=r"[0-9](?:\||%7C)[\w-]{24}",
+    ),
     _signed((".acc_", ".acc-"), 45, _AUTHRESS),
     _signed(("JQQJ99", "AzCa", "ACDb", "AzSe", "AzFu", "APIM", "ACOG"), 86, _AZURE_KEY),
 )

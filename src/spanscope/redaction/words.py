@@ -11,4 +11,9 @@ def words(text: str) -> tuple[str, ...]:
 
 def phrases(text: str) -> tuple[str, ...]:
     """What stands between commas, which may be several words."""
-    return tuple([phrase.strip() for phrase in text.split(",") if phrase.strip()])
+    return tuple([" ".join(phrase.split()) for phrase in text.split(",") if phrase.strip()])
+
+
+def either(text: str) -> str:
+    """The same as the alternatives of a pattern."""
+    return "|".join(phrases(text))
