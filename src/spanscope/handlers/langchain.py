@@ -75,7 +75,9 @@ class ObsHandler(Handler, _Base):
 
     `store` is a path or URL (default: SPANSCOPE_STORE, else `.spanscope/spans.db`; False: none),
     `backends` more sinks by name (`"structlog"`, `"datadog"`) or as objects, `content` how much text is
-    kept (`"hash"`, `"preview"`, `"redacted"`).  The rest describes the runs; metadata of a call wins.
+    kept (`"hash"`, `"preview"`, `"redacted"`).  `prices` are prices of your own and `deployments` the models
+    behind names (mappings, or TOML files), `estimate_tokens` has missing token counts estimated.  The rest
+    describes the runs; metadata of a call wins.
     """
 
     run_inline = True
