@@ -94,12 +94,14 @@ def of_nobody(connection: Connection) -> str:
     return f"content_id NOT IN ({_content_ids(connection, f'NOT IN ({REMOVED})')})"
 
 
+def of_no_other(connection: Connection) -> str:
+    """SQL that is true for contents to which no trace refers that stays as it is."""
+    return f"content_id NOT IN ({_content_ids(connection, f'NOT IN ({_DOOMED})')})"
+
+
 def only_of_cut(connection: Connection) -> str:
     """SQL that is true for contents to which the traces to cut refer, and none that stays as it is."""
-    return (
-        f"content_id IN ({_content_ids(connection, f'IN ({CUT})')}) "
-        f"AND content_id NOT IN ({_content_ids(connection, f'NOT IN ({_DOOMED})')})"
-    )
+    return f"content_id IN ({_content_ids(connection, f'IN ({CUT})')}) AND {of_no_other(connection)}"
 
 
 def count(connection: Connection, table: str, condition: str) -> int:

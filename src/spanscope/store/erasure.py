@@ -171,16 +171,20 @@ def _searches(connection: Connection, whom: Sought) -> Iterator[list[Any]]:
 
 
 def _fingerprints(connection: Connection, whom: Sought) -> list[bytes]:
-    """Strings that stand nowhere else: pseudonyms, ids of texts that go, ids of spans."""
-    texts = connection.exec_driver_sql(
-        f"SELECT content_id FROM contents WHERE {clearing.only_of_removed(connection)} LIMIT {_PROOFS}"
-    ).scalars()
+    """Strings that stand nowhere else: pseudonyms and ids of texts that go, or else ids of spans."""
+    texts = (
+        connection.exec_driver_sql(
+            f"SELECT content_id FROM contents WHERE {clearing.only_of_removed(connection)} LIMIT {_PROOFS}"
+        )
+        .scalars()
+        .all()
+    )
     spans = connection.exec_driver_sql(
         f"SELECT span_id FROM spans WHERE trace_id IN ({clearing.REMOVED}) LIMIT {_PROOFS}"
     ).scalars()
     # With two conditions the same person may rightly stay elsewhere.
     names = _pseudonyms((*whom.users, *whom.sessions)) if len(whom.conditions) == 1 else []
-    return [text.encode() for text in (*names, *texts, *spans)]
+    return [text.encode() for text in ((*names, *texts) or spans)]
 
 
 def _pseudonyms(names: Sequence[str]) -> list[str]:

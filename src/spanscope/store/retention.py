@@ -148,16 +148,20 @@ def _remove(
             counts["daily_kept"] += daily.add(connection, daily.sums(connection, SPANS.c.trace_id.in_(some)))
             for table in ("spans", "traces"):
                 counts[table] += clearing.delete(connection, table, f"trace_id IN ({clearing.REMOVED})")
-    with clearing.clearing(engine) as connection:
+    if doomed:
         # Once for all of them: to find out who refers to a text takes a look at all spans.
-        counts["contents"] = clearing.delete(connection, "contents", clearing.of_nobody(connection))
+        with clearing.clearing(engine) as connection:
+            counts["contents"] = clearing.delete(connection, "contents", clearing.of_nobody(connection))
+            clearing.note(connection, action="prune", conditions=limits.conditions, counts=counts)
+    with clearing.clearing(engine) as connection:
         if stale:
             clearing.doom(connection, stale, fate="cut")
             counts["texts_cut"] = connection.exec_driver_sql(
-                f"UPDATE contents SET text = substr(text, 1, {CUT_CHARS}) WHERE {_cuttable(connection)}"
+                f"UPDATE contents SET text = substr(text, 1, {CUT_CHARS}) "
+                f"WHERE length(text) > {CUT_CHARS} AND {clearing.of_no_other(connection)}"
             ).rowcount
         counts["daily_removed"] = connection.execute(delete(DAILY).where(*_old_days(limits, now))).rowcount
-        if any(counts.values()):
+        if counts["texts_cut"] or counts["daily_removed"]:
             clearing.note(connection, action="prune", conditions=limits.conditions, counts=counts)
     return dict(counts)
 
@@ -172,15 +176,15 @@ def _would_go(
             table: clearing.count(connection, table, f"trace_id IN ({clearing.REMOVED})")
             for table in ("traces", "spans")
         }
-        counts["contents"] = clearing.count(connection, "contents", clearing.of_nobody(connection))
-        counts["texts_cut"] = clearing.count(connection, "contents", _cuttable(connection)) if stale else 0
+        counts["contents"] = counts["texts_cut"] = 0
+        if doomed:
+            counts["contents"] = clearing.count(connection, "contents", clearing.of_nobody(connection))
+        if stale:
+            cuttable = f"length(text) > {CUT_CHARS} AND {clearing.only_of_cut(connection)}"
+            counts["texts_cut"] = clearing.count(connection, "contents", cuttable)
         old_days = select(func.count()).select_from(DAILY).where(*_old_days(limits, now))
         counts["daily_removed"] = connection.scalar(old_days) or 0
     return counts
-
-
-def _cuttable(connection: Connection) -> str:
-    return f"length(text) > {CUT_CHARS} AND {clearing.only_of_cut(connection)}"
 
 
 def _old_days(limits: Limits, now: datetime) -> list[Condition]:
