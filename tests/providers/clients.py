@@ -26,7 +26,8 @@ def client(name: str, url: str) -> Any:
     return _MAKERS[name](url)
 
 
-def _openai(url: str, **more: Any) -> Any:
+def openai(url: str, **more: Any) -> Any:
+    """OpenAI's, with settings of the test's own."""
     from langchain_openai import ChatOpenAI
 
     given = {"model": MODEL, "base_url": f"{url}/v1", "api_key": "no-key", "stream_usage": True, **_ASKED}
@@ -34,7 +35,7 @@ def _openai(url: str, **more: Any) -> Any:
 
 
 def _responses(url: str) -> Any:
-    return _openai(url, use_responses_api=True)
+    return openai(url, use_responses_api=True)
 
 
 def _azure(url: str) -> Any:
@@ -146,7 +147,7 @@ def _watsonx(url: str) -> Any:
 
 
 _MAKERS = {
-    "openai": _openai,
+    "openai": openai,
     "openai responses": _responses,
     "azure": _azure,
     "anthropic": _anthropic,

@@ -40,6 +40,8 @@ class Call(NamedTuple):
     metadata: Mapping[str, Any]
     answer: Answer | None
     serialized: Any = None
+    options: Any = None
+    """What LangChain knows about the request besides the provider's parameters."""
 
 
 # --- what was asked for -------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ def _tool_names(tool: Any) -> list[str]:
 
 def structured_output(call: Call) -> Facts:
     """Whether an answer in a given form was asked for, and the name of the form."""
-    asked = call.metadata.get("ls_structured_output_format")
+    asked = call.options.get("ls_structured_output_format") if isinstance(call.options, Mapping) else None
     form = call.params.get("response_format") or call.params.get("response_schema")
     if not asked and not form:
         return NOTHING

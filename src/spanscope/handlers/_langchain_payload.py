@@ -206,7 +206,7 @@ def llm(run: Run, draft: Draft) -> None:
     metadata = _metadata(run)
     _common(run, draft, "llm", _options_name(run))
     answer = run.output if isinstance(run.output, model.Answer) else None
-    call = model.Call(params, metadata, answer, run.serialized)
+    call = model.Call(params, metadata, answer, run.serialized, options.get("options"))
     failed = model.read(call, draft.facts, draft.attributes)
     if draft.status != "ok" and draft.facts.get("usage_source") == "provider":
         draft.facts["usage_source"] = "partial"
