@@ -74,6 +74,7 @@ def test_the_report_gives_the_difference_by_model(store):
         "openrouter/openai/gpt-4o": (1, 0, 0, 0),
     }
     assert change.models[0].model == "openai/gpt-4o"  # the greatest difference first
+    assert {m.model for m in change.models if m.before_usd is None} == {"openai/gpt-next"}
     assert change.difference_usd == change.after_usd - change.before_usd == Decimal("0.0105")
     assert {table.split()[0] for table in change.tables} == {"user", "genai-prices"}
 
@@ -172,7 +173,8 @@ def test_the_command_says_in_words_what_it_did(store, tmp_path, capsys):
     assert code == 0
     assert re.search(r"openai/gpt-4o +3 +0 +0 +\$0\.0105 +\$0\.0105 +\$0\.00", said.out)
     assert "0 of 5 calls changed, in 0 traces: $0.00" in said.out
-    assert "1 calls have no price in the table" in said.out
+    assert re.search(r"openai/gpt-next +1 +0 +1 +- +- +\$0\.00", said.out)  # not known, hence no sum
+    assert "No price in the table for 1 call;" in said.out
 
 
 def test_a_mistake_in_the_prices_is_one_line(store, tmp_path, capsys):

@@ -201,7 +201,7 @@ def _store_lines(store: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "traces" in store:
         yield "holds", f"{store['traces']:,} traces, {store['spans']:,} spans"
     if unpriced := store.get("models_without_price"):
-        named = ", ".join(f"{model} ({calls:,} calls)" for model, calls in list(unpriced.items())[:_NAMED])
+        named = ", ".join(f"{model} (calls: {calls:,})" for model, calls in list(unpriced.items())[:_NAMED])
         more = f" and {len(unpriced) - _NAMED} more" if len(unpriced) > _NAMED else ""
         yield "no price for", f"{named}{more}: give prices=, then spanscope reprice"
     if store.get("newest"):

@@ -59,8 +59,8 @@ def _table(found: "Repricing") -> "Table":
             f"{one.calls:,}",
             f"{one.changed:,}",
             f"{one.unpriced:,}",
-            dollars(one.before_usd),
-            dollars(one.after_usd),
+            "-" if one.before_usd is None else dollars(one.before_usd),
+            "-" if one.after_usd is None else dollars(one.after_usd),
             dollars(one.difference_usd, sign=True),
         )
     return table
@@ -70,15 +70,20 @@ def _lines(found: "Repricing") -> list[str]:
     would = "would change" if found.dry_run else "changed"
     tables = ", ".join(found.tables) or "no price table was asked"
     lines = [
-        f"{found.changed:,} of {found.calls:,} calls {would}, in {found.traces_changed:,} traces: "
+        f"{found.changed:,} of {_counted(found.calls, 'call')} {would}, "
+        f"in {_counted(found.traces_changed, 'trace')}: "
         f"{dollars(found.difference_usd, sign=True)} ({tables})"
     ]
     if found.unpriced:
         lines.append(
-            f"{found.unpriced:,} calls have no price in the table; what was known of them stays. "
+            f"No price in the table for {_counted(found.unpriced, 'call')}; what was known of them stays. "
             "Give prices of your own: --prices FILE"
         )
     return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def dollars(amount: Decimal, *, sign: bool = False) -> str:

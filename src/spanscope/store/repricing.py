@@ -12,7 +12,7 @@ Used by `queries`; asks `pricing`, which the caller brings.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -33,6 +33,7 @@ from spanscope.store.tables import SPANS
 from spanscope.store.totals import Totals
 
 PAGE: Final = 2000
+_NOTHING: Final = Decimal(0)
 _SAID: Final = (
     semconv.PRICE_TABLE,
     semconv.PRICED_MODEL,
@@ -56,19 +57,22 @@ _UPDATE: Final = (
 
 @dataclass(kw_only=True)
 class ModelRepricing:
-    """The calls of one model, `provider/model`; sums in US dollars over the calls whose cost is known."""
+    """The calls of one model, `provider/model`.
+
+    Sums are in US dollars, over the calls whose cost is known; None where that is none of them.
+    """
 
     model: str
     calls: int = 0
     changed: int = 0
     unpriced: int = 0
     """Calls for which the table has no price now, whether or not they keep an older cost."""
-    before_usd: Decimal = Decimal(0)
-    after_usd: Decimal = Decimal(0)
+    before_usd: Decimal | None = None
+    after_usd: Decimal | None = None
 
     @property
     def difference_usd(self) -> Decimal:
-        return self.after_usd - self.before_usd
+        return (self.after_usd or _NOTHING) - (self.before_usd or _NOTHING)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; money is a string."""
@@ -104,16 +108,16 @@ class Repricing:
         return sum(one.unpriced for one in self.models)
 
     @property
-    def before_usd(self) -> Decimal:
-        return sum((one.before_usd for one in self.models), Decimal(0))
+    def before_usd(self) -> Decimal | None:
+        return _sum(one.before_usd for one in self.models)
 
     @property
-    def after_usd(self) -> Decimal:
-        return sum((one.after_usd for one in self.models), Decimal(0))
+    def after_usd(self) -> Decimal | None:
+        return _sum(one.after_usd for one in self.models)
 
     @property
     def difference_usd(self) -> Decimal:
-        return self.after_usd - self.before_usd
+        return (self.after_usd or _NOTHING) - (self.before_usd or _NOTHING)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; money is a string."""
@@ -131,8 +135,14 @@ class Repricing:
         }
 
 
-def _text(amount: Decimal) -> str:
-    return str(tidy(amount))
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(tidy(amount))
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """What is known of them added up; None when nothing is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, _NOTHING) if known else None
 
 
 class Transactions(Protocol):
@@ -200,8 +210,8 @@ def _changes(
             quote = _quote(row, attributes.get, pricing)
         cost = stored if quote is None or quote.cost is None else to_nano(quote.cost)
         model.calls += 1
-        model.before_usd += from_nano(stored or 0)
-        model.after_usd += from_nano(cost or 0)
+        model.before_usd = _sum((model.before_usd, None if stored is None else from_nano(stored)))
+        model.after_usd = _sum((model.after_usd, None if cost is None else from_nano(cost)))
         if quote is None:
             continue
         if quote.table is not None:
