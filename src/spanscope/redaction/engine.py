@@ -324,7 +324,8 @@ class Redactor:
             return self.redact(text)
         if BASE64_RUN.fullmatch(text):
             return described("base64", base64_bytes(text), text, self._digest)
-        return f"{self.preview(text, limit)}… [cut, {len(text)} chars]"
+        digest = f", {self._digest(text)}" if self._digest is not None else ""
+        return f"{self.preview(text, limit)}… [cut, {len(text)} chars{digest}]"
 
 
 def redactor_from(given: Any) -> Redactor:
