@@ -2,7 +2,8 @@
 
 LangChain's context names the chain or tool around a model call, never the call itself.  But whatever a
 model class does is called by a function that holds the run's `run_manager`, so the innermost one on the
-stack tells the run, exactly and under any concurrency.  Likewise a tracer that LangChain calls has
+stack tells the run, exactly and under any concurrency.  LlamaIndex calls a streaming model when the answer is
+read, in the reader's context; its generator holds the `span_id`.  Likewise a tracer that LangChain calls has
 the `run_id` on its stack.  Costs a microsecond where LangChain is in use, and nothing elsewhere.
 
 Used by handlers whose spans are made inside other frameworks' calls.
@@ -14,19 +15,30 @@ from types import FrameType
 from typing import Any, Final
 
 from spanscope.handlers import manual
+from spanscope.handlers._ambient import run_id_of
 from spanscope.recorder import Run
 from spanscope.runtime import runtimes
 
 _MAX_FRAMES: Final = 40
+_LLAMA_INDEX: Final = "llama_index.core.llms.callbacks"
 _TRACERS: Final = "langchain_core.tracers."
 
 
 def innermost_run() -> Run | None:
     """What is open around the caller and was started last: a framework's run, or a block of ours."""
-    found, _ = manual._around()
-    for key in (managed_run(), _active_opentelemetry_span()):
+    found = nearer(manual._around()[0])
+    key = _active_opentelemetry_span()
+    run = known(key) if key is not None else None
+    if run is not None and run.end_ns is None and (found is None or run.start_ns >= found.start_ns):
+        return run
+    return found
+
+
+def nearer(found: Run | None) -> Run | None:
+    """What the stack tells of the caller, unless `found` is inside that."""
+    for key in (_managed_run(), _streaming_run()):
         run = known(key) if key is not None else None
-        if run is not None and run.end_ns is None and (found is None or run.start_ns >= found.start_ns):
+        if run is not None and run.end_ns is None and (found is None or not found.is_below(run)):
             found = run
     return found
 
@@ -39,7 +51,15 @@ def known(key: int) -> Run | None:
     return None
 
 
-def managed_run() -> int | None:
+def _streaming_run() -> int | None:
+    """The id of the LlamaIndex model call whose answer is being made."""
+    if _LLAMA_INDEX not in sys.modules:
+        return None
+    span_id = _local("span_id", _LLAMA_INDEX)
+    return run_id_of(span_id).int if isinstance(span_id, str) else None
+
+
+def _managed_run() -> int | None:
     """The id of the LangChain run whose own code is running."""
     if "langchain_core.callbacks.manager" not in sys.modules:
         return None
@@ -63,7 +83,7 @@ def _local(name: str, module: str) -> Any:
         if frame is None:
             return None
         code = frame.f_code
-        if name in code.co_varnames and (
+        if (name in code.co_varnames or name in code.co_freevars or name in code.co_cellvars) and (
             not module or str(frame.f_globals.get("__name__")).startswith(module)
         ):
             found = frame.f_locals.get(name)

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from spanscope.exceptions import ConfigError, MissingExtra
 from spanscope.handlers import _known
 from spanscope.handlers import _openai_payload as payload
+from spanscope.handlers._ambient import RunId
 from spanscope.handlers._calling import innermost_run
 from spanscope.handlers._openai_stream import Exchange, Guard, watch_body
 from spanscope.handlers._source import Handler, Source
@@ -88,10 +89,14 @@ class Recorded:
             source = self.handler or (around.handler if around is not None else _default())
             if source is None:
                 return None
-            inside = uuid.UUID(int=around.key) if around is not None else None
-            run = source.recorder.start(uuid.uuid4(), None, source, payload.call, ambient=inside)
+            inside = None
+            if around is not None and around.handler.recorder is source.recorder:
+                inside = RunId(around.key)
+            run = source.recorder.start(uuid.uuid4(), inside, source, payload.call)
             if run is None:
                 return None
+            if inside is not None:
+                run.parent_source = "ambient"
             run.kind = payload.KINDS[path]
             run.payload = Exchange(path, options.get("body"), client.base_url, self.azure)
             return run

@@ -14,7 +14,7 @@ from spanscope.exceptions import ConfigError, MissingExtra
 from spanscope.handlers import _known, manual
 from spanscope.handlers import _opentelemetry_payload as payload
 from spanscope.handlers._ambient import RunId
-from spanscope.handlers._calling import known, managed_run, traced_run
+from spanscope.handlers._calling import known, nearer, traced_run
 from spanscope.handlers._source import Handler, Source
 from spanscope.recorder import Run
 
@@ -90,12 +90,14 @@ class SpanscopeSpanProcessor(SpanProcessor):
             else:
                 twin = above.key
             bridge = self._bridge(above)
+            inside = None
+            if above is not None and above.handler.recorder is bridge.recorder:
+                inside = RunId(above.key)
             run = bridge.recorder.start(
                 RunId(span.context.span_id),
-                None,
+                inside,
                 bridge,
                 payload.span,
-                ambient=RunId(above.key) if above is not None else None,
                 # Told apart from a span id that is used again: each span has its own.
                 options=(span, twin),
             )
@@ -103,8 +105,8 @@ class SpanscopeSpanProcessor(SpanProcessor):
                 return
             if run.parent is None:
                 _in_trace_of(span, run)
-            elif span.parent is not None and run.parent.key == span.parent.span_id:
-                run.parent_source = "framework"
+            elif span.parent is None or run.parent.key != span.parent.span_id:
+                run.parent_source = "ambient"
             run.kind = payload.kind_of(span.attributes or {})
             run.hidden = not self._wanted(run, span) or (above is not None and above.key == twin)
         except Exception as fault:  # noqa: BLE001  the boundary of a hook: the application's span goes on
@@ -148,16 +150,12 @@ class SpanscopeSpanProcessor(SpanProcessor):
         found = known(context.span_id) if context is not None else None
         if found is not None:
             found = _twin(found) or found
-        around, _ = manual._around()
-        managed = managed_run()
-        for other in (around, known(managed) if managed is not None else None):
-            if other is None or other.end_ns is not None:
-                continue
-            if self._handler is not None and other.handler.runtime is not self._handler.runtime:
-                continue
-            if found is None or other.start_ns >= found.start_ns:
-                found = other
-        return found
+        other = nearer(manual._around()[0])
+        if other is None or other.end_ns is not None:
+            return found
+        if self._handler is not None and other.handler.runtime is not self._handler.runtime:
+            return found
+        return other if found is None or other.start_ns >= found.start_ns else found
 
     def _bridge(self, above: Run | None) -> Bridge:
         source: Source | None = self._handler
