@@ -10,7 +10,7 @@ from spanscope.redaction import load_key
 from spanscope.testing import ScriptedChatModel
 
 LONG = "All work and no play. " * 50_000
-IMAGE = base64.b64encode(bytes(range(256)) * 200).decode()
+IMAGE = base64.b64encode(bytes(range(256)) * 400).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_a_long_message_is_cut_with_its_length_and_known_by_its_hash(tmp_path):
     span = recorded(handler).root
     (content,) = span.inputs
     assert content.text is not None
-    assert content.text.endswith(f"… [cut, {len(LONG)} chars]")
+    assert content.text.endswith(f"… [cut, {len(LONG)} chars, {load_key(tmp_path).digest(LONG)}]")
     assert content.chars == len(LONG)
     assert content.content_id == load_key(tmp_path).content_id(content.role, LONG)
     assert span.output_preview == "the answer"
@@ -54,9 +54,9 @@ def test_an_image_in_a_message_or_attribute_is_told_by_type_size_and_hash(tmp_pa
         step.set("audio", IMAGE)
     span = recorded(handler).root
     digest = load_key(tmp_path).digest(IMAGE)
-    assert span.inputs[0].text == f"look: [image/png, 51200 bytes, {digest}] and say"
-    assert span.attributes["picture"] == f"[image/png, 51200 bytes, {digest}]"
-    assert span.attributes["audio"] == f"[base64, 51200 bytes, {digest}]"
+    assert span.inputs[0].text == f"look: [image/png, 102400 bytes, {digest}] and say"
+    assert span.attributes["picture"] == f"[image/png, 102400 bytes, {digest}]"
+    assert span.attributes["audio"] == f"[base64, 102400 bytes, {digest}]"
 
 
 def test_an_image_for_a_model_leaves_no_byte_in_the_file(tmp_path):

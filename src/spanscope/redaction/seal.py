@@ -375,10 +375,8 @@ class Seal:
         match policy:
             case "preview":
                 return self._redactor.preview(text, self._preview_chars)
-            case "redacted" | "vault" if len(text) <= self._max_content_chars:
-                return self._redactor.redact(text)
             case "redacted" | "vault":
-                return f"{self._redactor.preview(text, self._max_content_chars)}… [cut, {len(text)} chars]"
+                return self._redactor.bounded(text, self._max_content_chars)
             case _:
                 return None
 
