@@ -41,6 +41,12 @@ def of_kind(trace: Any, kind: str) -> list[Any]:
     return [one for one in trace.spans if one.kind == kind]
 
 
+def forget(handler: Any) -> None:
+    """An hour later: what has ended is written and no longer known."""
+    assert handler.flush(10)
+    handler.runtime.assembler._forget(handler.recorder.now() + 3_600_000_000_000)
+
+
 def streaming(model: Any) -> Any:
     return index().as_query_engine(streaming=True, llm=model)
 
@@ -82,6 +88,23 @@ def test_a_stream_passed_through_three_methods_is_one_call_and_its_tokens_count_
         pass
     (call,) = recorded(handler).spans
     assert (call.attributes[STREAM_CHUNKS], call.total_tokens) == (7, 34)
+
+
+def test_events_that_name_the_inner_half_are_told_apart_however_late_they_come(handler):
+    """The method of the base class sends the events, and its own span has long returned."""
+
+    class Derived(Scripted):
+        def stream_chat(self, messages: Any, **kwargs: Any) -> Any:
+            return super().stream_chat(messages, **kwargs)
+
+    stream = Derived(replies=[REPLY]).stream_chat(asked())
+    forget(handler)
+    for _ in stream:
+        assert handler.flush(10)
+    (call,) = recorded(handler).spans
+    assert (call.status, call.output_preview, call.total_tokens) == ("ok", REPLY, 34)
+    assert handler.runtime.health.counters["unmatched_events"] == 0
+    assert all(run.end_ns is not None for run in handler.recorder.runs.values())
 
 
 def test_the_application_gets_the_very_generator_and_nothing_of_it_was_read(handler):
@@ -214,9 +237,11 @@ def test_a_thread_may_read_what_another_has_asked_for(handler, model):
 
 
 def test_the_model_of_a_streaming_query_hangs_below_the_query(handler, model):
-    """It is called when the answer is read, in no span of LlamaIndex."""
+    """It is called when the answer is read, in no span of LlamaIndex, and that may be much later."""
     answer = streaming(model).query("How long?")
-    "".join(answer.response_gen)
+    forget(handler)
+    for _ in answer.response_gen:
+        assert handler.flush(10)
 
     trace = recorded(handler)
     (call,) = of_kind(trace, "llm")
@@ -229,6 +254,7 @@ def test_the_model_of_a_streaming_query_hangs_below_the_query(handler, model):
 
 async def test_the_model_of_an_async_streaming_query_hangs_below_the_query(handler, model):
     answer = await streaming(model).aquery("How long?")
+    forget(handler)
     async for _ in answer.async_response_gen():
         pass
     trace = recorded(handler)
@@ -263,6 +289,7 @@ def test_a_streamed_answer_that_nobody_reads_is_recorded_as_such(handler, model)
 def test_a_streamed_answer_that_is_left_half_read_is_closed_early_on_every_level(handler, model):
     answer = streaming(model).query("How long?")
     next(answer.response_gen)
+    forget(handler)
     del answer
     gc.collect()
     trace = recorded(handler)
@@ -297,6 +324,7 @@ def test_a_streaming_chat_is_over_when_its_writer_is(handler, mode):
 async def test_an_async_streaming_chat_is_one_tree(handler, model):
     engine = index().as_chat_engine(chat_mode="context", llm=model)
     answer = await engine.astream_chat("How long?")
+    forget(handler)
     async for _ in answer.async_response_gen():
         pass
     await asyncio.sleep(0.05)

@@ -16,6 +16,8 @@ class Call:
     run: Run
     into: "Call | None" = None
     """The call that this one is the inner half of: whatever becomes known belongs there."""
+    inner: tuple[Run, ...] = ()
+    """Inner halves that returned a stream, and are over when this call is."""
     asked: Any = None
     messages: Any = None
     """What the model was asked: a list of `Said`, or of strings for a completion."""

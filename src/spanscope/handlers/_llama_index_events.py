@@ -96,10 +96,10 @@ def _token(tap: EventTap, run: Run, call: Call, event: Any) -> None:
 
 def _begin_to_read(call: Call) -> None:
     call.touched = True
-    above = call.run.parent
+    above = call.run.visible_parent()
     while above is not None and type(above.options) is Call:
         above.options.touched = True
-        above = above.parent
+        above = above.visible_parent()
 
 
 def _model_end(tap: EventTap, run: Run, call: Call, event: Any) -> None:

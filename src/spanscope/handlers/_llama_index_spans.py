@@ -93,8 +93,9 @@ class SpanTap(BaseSpanHandler[Any]):
         if type(above) is Call:
             if above.state == "adopted" and above.instance is None:
                 _recognise(above, instance)
-            above.touched = above.touched or above.awaiting
-            above.written = above.written or plan.method in WRITERS
+            shown = above.visible
+            shown.touched = shown.touched or shown.awaiting
+            shown.written = shown.written or plan.method in WRITERS
             if instance is not None and above.instance is instance and plan.continues(above.plan):
                 run.hidden = True
                 call.into = above.visible
@@ -146,6 +147,7 @@ class SpanTap(BaseSpanHandler[Any]):
                 call.asked = call.plan.ask(bound_args.arguments, run.parent is None)
             if not self._left(run, call, result):
                 self.recorder.end(run_id)
+                self._end_inner(call)
                 self._written(run, call, None)
         except Exception as fault:  # noqa: BLE001  the named boundary: an end that cannot be read is still an end
             self.recorder.health.fault("hook.span_exit", fault)
@@ -166,6 +168,7 @@ class SpanTap(BaseSpanHandler[Any]):
             if type(call) is Call:
                 if call.into is not None and call.into.run.end_ns is None:
                     self.recorder.event(call.into.run, "exception", {"error_type": type(err).__name__})
+                self._end_inner(call)
                 self._written(run, call, err)
         except Exception as fault:  # noqa: BLE001  the named boundary
             self.recorder.health.fault("hook.span_drop", fault)
@@ -183,8 +186,11 @@ class SpanTap(BaseSpanHandler[Any]):
         kind = type(result)
         if call.into is not None:
             if kind in held.GENERATORS:
+                # Its events name this half, so it has to be known for as long as they come.
                 self.streams.note(result, call.into.run)
-            elif call.plan.family == "llm" and call.into.answer is None:
+                call.into.inner = (*call.into.inner, run)
+                return True
+            if call.plan.family == "llm" and call.into.answer is None:
                 call.into.answer = held.response(result)
             return False
         if kind in held.GENERATORS:
@@ -241,20 +247,19 @@ class SpanTap(BaseSpanHandler[Any]):
         """The stream of this run is over, and with it what above waited for the same answer."""
         call = run.options
         self._close(run, error)
-        above = run.parent
+        above = run.visible_parent()
         while above is not None and type(upper := above.options) is Call:
-            if not above.hidden:
-                if above.end_ns is not None or not (upper.awaiting or upper.written):
-                    return
-                upper.answer, upper.state = upper.answer or call.answer, call.state
-                if upper.written:
-                    return
-                self._close(above, error)
-            above = above.parent
+            if above.end_ns is not None or not (upper.awaiting or upper.written):
+                return
+            upper.answer, upper.state = upper.answer or call.answer, call.state
+            if upper.written:
+                return
+            self._close(above, error)
+            above = above.visible_parent()
 
     def _written(self, run: Run, call: Call, error: BaseException | None) -> None:
         """A chat engine's stream was read to its end in the background."""
-        above = run.parent
+        above = run.visible_parent()
         if call.plan.method not in WRITERS or above is None or type(above.options) is not Call:
             return
         above.options.over, above.options.written = True, False
@@ -264,6 +269,14 @@ class SpanTap(BaseSpanHandler[Any]):
     def _close(self, run: Run, error: BaseException | None) -> None:
         if run.end_ns is None:
             self.recorder.end(RunId(run.key), None, error)
+        if type(run.options) is Call:
+            self._end_inner(run.options)
+
+    def _end_inner(self, call: Call) -> None:
+        """The inner halves of a call that were left with its stream."""
+        for inner in call.inner:
+            if inner.end_ns is None:
+                self.recorder.end(RunId(inner.key))
 
     def let_go(self) -> None:
         """Nothing will be told of the streams that are still out."""
