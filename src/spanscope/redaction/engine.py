@@ -264,9 +264,11 @@ class Redactor:
         """The redacted text; of one longer than `chars` its beginning, its length and its keyed hash."""
         if len(text) <= chars:
             return self.redact(text)
-        shown = without_blobs(text, self._digest)
-        if len(shown) <= chars:  # it was long because of an image
-            return self.redact(shown)
+        shown = text
+        if "data:" in text[: chars + _CUT_SLACK]:
+            shown = without_blobs(text, self._digest)
+            if len(shown) <= chars:  # it was long because of an image
+                return self.redact(shown)
         digest = f", {self._digest(text)}" if self._digest is not None else ""
         return f"{self.preview(shown, chars)}… [cut, {len(text)} chars{digest}]"
 
