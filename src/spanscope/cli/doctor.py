@@ -25,6 +25,7 @@ from spanscope.exceptions import SpanscopeError
 
 PACKAGES = (
     ("langchain-core", "langchain", "record LangChain"),
+    ("llama-index-core", "llama-index", "record LlamaIndex"),
     ("langgraph", "langgraph", "record LangGraph's interrupts and resumes"),
     ("structlog", "structlog", "the structlog backend"),
     ("datadog", "datadog", "the Datadog backend"),
