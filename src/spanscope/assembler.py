@@ -138,6 +138,8 @@ class Assembler:
             while above is not None:
                 above.inner_call = True
                 above = above.parent
+        elif run.kind == "embedding" and above is not None and above.kind == "embedding":
+            above.inner_call = True  # a framework's, on a client that is recorded too
 
     def _let_go(self, run: Run) -> None:
         self._ended.append(run)
@@ -211,7 +213,7 @@ class Assembler:
             self._cancelled.append((run, run.error))
         if draft.events:
             draft.events = [{**e, "time_ns": e["time_ns"] + offset_ns} for e in draft.events]
-        if run.inner_call and facts.get("kind") == "llm":
+        if run.inner_call and facts.get("kind") in semconv.MODEL_KINDS:
             facts["usage_in_children"] = True
         if status is None and not again:
             self._recorder.health.counters["spans_recorded"] += 1
