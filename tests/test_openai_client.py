@@ -15,14 +15,17 @@ import openai
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from llama_index.llms.openai import OpenAI as LlamaIndexOpenAI
 from openai_server import CALLS, TEXT, VECTOR, OpenAIServer
 from pydantic import BaseModel
 from recording import all_traces, handler_in, named, recorded, settled, tree
 
 from spanscope import ObsHandler, context, observe, open_store, span
 from spanscope.exceptions import ConfigError
+from spanscope.llama_index import ObsHandler as LlamaIndexHandler
 from spanscope.openai import wrap
 from spanscope.spans import Span
+from spanscope.testing import MemoryBackend
 
 QUESTION = [
     {"role": "system", "content": "Be brief."},
@@ -496,7 +499,7 @@ async def test_async_raw_and_streaming_responses_are_recorded(async_client, hand
 def test_a_wrapped_client_is_the_same_object_of_the_same_class(server):
     client = openai.OpenAI(base_url=server.url, api_key="sk-test")
     completions = client.chat.completions
-    assert wrap(client, store=False, backends=["structlog"]) is client
+    assert wrap(client, store=False, backends=[MemoryBackend()]) is client
     assert isinstance(client, openai.OpenAI)
     assert type(client).__name__ == "OpenAI"
     assert client.user_agent.startswith("OpenAI/Python")
@@ -753,6 +756,42 @@ def test_langchains_embeddings_on_a_wrapped_client_are_seen(server, handler):
     )
     embeddings.embed_documents(["kettle", "toaster"])
     assert the_call(handler).attributes["embedding.vectors"] == 2
+
+
+# --- beneath LlamaIndex ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def llama_handler(tmp_path):
+    with LlamaIndexHandler(store=tmp_path / "llama.db", backends=[MemoryBackend()]) as handler:
+        yield handler
+    handler.runtime.shutdown()
+
+
+def test_llama_indexs_use_of_a_wrapped_client_counts_once(server, llama_handler):
+    client = wrap(openai.OpenAI(base_url=server.url, api_key="k"), handler=llama_handler)
+    model = LlamaIndexOpenAI(model="gpt-4o-mini", api_key="k", api_base=server.url, openai_client=client)
+    model.complete("?")
+    stream = model.stream_complete("?")
+    with span("reads later", handler=llama_handler):
+        assert [part.text for part in stream][-1] == TEXT
+    for trace in all_traces(llama_handler):
+        if trace.root.name != "reads later":
+            (inner,) = [one for one in trace.spans if one.framework == "openai"]
+            assert trace.get(inner.parent_id).framework == "llama_index"
+            assert trace.totals.llm_calls == 1
+
+
+def test_an_embedding_within_an_embedding_counts_once(client, handler, server):
+    """As when a framework that records its embeddings uses a wrapped client."""
+    with span("embed", kind="embedding", handler=handler) as outer:
+        outer.set("input_tokens", 6)
+        client.embeddings.create(model="text-embedding-3-small", input="kettle")
+    trace = recorded(handler)
+    assert trace.root.usage_in_children
+    assert trace.totals.input_tokens == 6
+    with open_store(handler.settings.store) as store:
+        assert store.traces()[0].input_tokens == 6
 
 
 def test_threads_share_a_client(client, handler):

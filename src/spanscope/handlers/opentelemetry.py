@@ -10,6 +10,7 @@ Feeds `recorder`, like a framework's handler.
 
 from typing import TYPE_CHECKING, Any, Final
 
+from spanscope import semconv
 from spanscope.exceptions import ConfigError, MissingExtra
 from spanscope.handlers import _known, manual
 from spanscope.handlers import _opentelemetry_payload as payload
@@ -124,7 +125,7 @@ class SpanscopeSpanProcessor(SpanProcessor):
                 run.kind = payload.kind_of(span.attributes or {})
                 run.hidden = not self._wanted(run, span) or (_twin(run) is not None and not run.written_open)
             if not run.hidden:
-                if run.kind == "llm":
+                if run.kind in semconv.MODEL_KINDS:
                     _count_once(run)
                 if run.visible_parent() is None:
                     run.handler.handler.began(run.trace_id)
@@ -197,6 +198,11 @@ def _twin(run: Run) -> Run | None:
 def _count_once(run: Run) -> None:
     """What is above a model call and is one itself has its usage counted here."""
     above = run.parent
+    if run.kind == "embedding":
+        above = run.visible_parent()
+        if above is not None and above.kind == "embedding":
+            above.inner_call = True
+        return
     while above is not None:
         above.inner_call = True
         above = above.parent
