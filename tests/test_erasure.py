@@ -141,6 +141,28 @@ def test_without_a_key_nobody_can_be_looked_up_but_a_pseudonym_can(backend, path
         assert store.erase(user=who).traces == 1
 
 
+def test_a_session_named_after_the_user_goes_with_them_but_not_the_other_way_round(backend, path):
+    names = load_key(path.parent)
+    mail = "alice@example.org"
+    backend.export(
+        [
+            make_span(trace_id="1" * 32, session_id=names.session(mail)),
+            make_span(trace_id="2" * 32, user_id=names.user(mail), attributes={"by": names.user(mail)}),
+        ]
+    )
+    with open_store(path) as store:
+        assert store.erase(session=mail, dry_run=True).traces == 1
+        assert store.erase(user=mail).traces == 2
+
+
+def test_users_of_another_naming_are_erased_by_it(backend, path):
+    """A store that somebody else writes may have pseudonyms of their own."""
+    backend.export([make_span(user_id="ECILA")])
+    with open_store(path, pseudonym=lambda user: user.upper()[::-1]) as store:
+        assert store.erase(user="bob").traces == 0
+        assert store.erase(user="alice").traces == 1
+
+
 def test_a_trace_goes_where_the_user_stands_in_one_span_or_only_in_its_metadata(backend, path):
     who = load_key(path.parent).user("alice")
     root = make_span(trace_id="1" * 32, user_id="somebody else")

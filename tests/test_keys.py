@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from strategies_spans import make_span
 
+from spanscope import ObsHandler, span
 from spanscope.backends.sql import SqlBackend
 from spanscope.cli import main
 from spanscope.exceptions import ConfigError
@@ -110,6 +111,18 @@ def test_a_key_may_be_given_to_the_reader(tmp_path):
         assert without.traces(user_id="alice") == []
         assert without.pseudonym("alice") is None
         assert len(given.traces(user_id="alice")) == 1
+
+
+def test_a_key_may_be_given_to_the_handler(tmp_path):
+    key = "a phrase of many words"
+    handler = ObsHandler(store=tmp_path / "spans.db", key=key, user_id="alice")
+    with span("work", handler=handler):
+        pass
+    assert handler.flush(10)
+    assert key not in repr(handler.settings)
+    assert not (tmp_path / "key").exists()
+    with open_store(tmp_path / "spans.db", key=key) as store:
+        assert store.traces(user_id="alice")[0].user_id == load_key(None, key=key).user("alice")
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n"])

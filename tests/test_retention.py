@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -156,6 +157,33 @@ def test_a_recorder_that_goes_on_writes_a_pruned_text_whole_again(backend, store
     assert store.prune().texts_cut == 1
     backend.export([replace(aged(2, 0)[0], inputs=(shared,))])
     assert store.trace(f"{2:032x}").root.inputs[0].text == LONG
+
+
+def test_a_writer_beside_a_pruning_loses_no_text_and_no_batch(path):
+    """Each batch refers to a text that the pruning takes away again and again."""
+    shared = make_content(LONG)
+    writer, failures = SqlBackend(path), []
+
+    def write() -> None:
+        try:
+            for number in range(1, 61):
+                writer.export([make_llm(trace_id=f"{number:032x}", inputs=(shared,))])
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open_store(path) as store:
+        while thread.is_alive():
+            store.prune(spans_days=0, content_days=None, daily_days=None)
+        thread.join()
+        writer.export([make_llm(trace_id="f" * 32, inputs=(shared,))])
+        assert failures == []
+        assert "f" * 32 in {one.trace_id for one in store.traces(limit=None)}
+        for summary in store.traces(limit=None):
+            assert store.trace(summary.trace_id).root.inputs == (shared,)
+        assert sum(day.calls for day in store.daily()) == 61
+    writer.shutdown()
 
 
 # --- daily sums --------------------------------------------------------------------------------------

@@ -422,6 +422,25 @@ def test_what_the_vault_cannot_write_is_written_nowhere_counted_and_not_acknowle
     assert b"canary" not in everywhere
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_seals_on_its_own_and_the_parent_goes_on(tmp_path):
+    handler = handler_in(tmp_path, content="vault")
+    ask(handler, "of the parent, before")
+    settled(handler)
+    child = os.fork()
+    if child == 0:
+        ask(handler, "of the child")
+        os._exit(0 if handler.flush(10) and not handler.runtime.health.faults else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    ask(handler, "of the parent, after")
+    settled(handler)
+    vault = open_vault(tmp_path / "spans.db")
+    with open_store(tmp_path / "spans.db") as store:
+        said = {vault.open(one.root_span_id, reason="a test")[0].text for one in store.traces()}
+    assert said == {"of the parent, before", "of the child", "of the parent, after"}
+    vault.close()
+
+
 def test_without_a_file_the_vault_needs_a_place(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="SPANSCOPE_VAULT"):
         ObsHandler(store=False, backends=[MemoryBackend()], content="vault")

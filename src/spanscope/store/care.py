@@ -4,7 +4,7 @@ The base of `queries.Store`; each method is a door to the module that does the w
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,6 +36,8 @@ class Care:
         def path(self) -> Path | None: ...
 
         def _reading(self) -> AbstractContextManager[Connection]: ...
+
+        def _aliases(self, given: str) -> Sequence[str]: ...
 
         def _whole_id(self, connection: Connection, given: str) -> str: ...
 
@@ -86,7 +88,7 @@ class Care:
         if trace is not None:
             with self._reading() as connection:
                 trace = self._whole_id(connection, trace)
-        whom = sought(keys, user=user, session=session, trace=trace)
+        whom = sought(self._aliases, user=user, session=session, trace=trace)
         with clearing_engine(self._location, busy_timeout_s=self._busy_timeout_s) as engine:
             return erase(engine, self._location, whom, keys, self.users_by_key(), dry_run=dry_run)
 

@@ -9,7 +9,7 @@ Called by `Store.erase`.
 
 import logging
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -79,17 +79,23 @@ class Sought:
         return tuple(name for name, value in given.items() if value)
 
 
-def sought(keys: Keys, *, user: str | None, session: str | None, trace: str | None) -> Sought:
-    """Raises ConfigError when nobody is named, or no key is known by which a user could be looked up."""
+def sought(
+    names: Callable[[str], Sequence[str]], *, user: str | None, session: str | None, trace: str | None
+) -> Sought:
+    """`names` gives all that a user or session may be stored as.
+
+    Raises ConfigError when nobody is named, or a user for whom there is no other name.
+    """
     if not (user or session or trace):
         raise ConfigError("say what to erase: user=, session= or trace=")
-    if user and not keys and key_id_of(user) is None:
+    if user and len(names(user)) < 2 and key_id_of(user) is None:
         raise ConfigError(
             "no key is known here, so nobody can be looked up: give SPANSCOPE_KEY, or the pseudonym as stored"
         )
     return Sought(
-        users=(user, *keys.users(user)) if user else (),
-        sessions=(session, *keys.sessions(session)) if session else (),
+        users=tuple(names(user)) if user else (),
+        # A session is not the user of the same name, but what a user is called may name a session.
+        sessions=tuple(name for name in names(session) if not _is_user(name)) if session else (),
         trace=trace,
     )
 
@@ -156,7 +162,7 @@ def _searches(connection: Connection, whom: Sought) -> Iterator[list[Any]]:
     for column, names in (("user_id", whom.users), ("session_id", whom.sessions)):
         if not names:
             continue
-        mentioned: list[Condition] = [SPANS.c[column].in_(names)]
+        mentioned: list[Condition] = [SPANS.c[column].in_(names), SPANS.c.session_id.in_(_pseudonyms(names))]
         for name in _pseudonyms(names):  # long enough to be nothing else wherever it stands
             mentioned += [matching.holds(SPANS.c[field], name) for field in ("attributes", "tags", "events")]
         yield [
@@ -185,6 +191,10 @@ def _fingerprints(connection: Connection, whom: Sought) -> list[bytes]:
     # With two conditions the same person may rightly stay elsewhere.
     names = _pseudonyms((*whom.users, *whom.sessions)) if len(whom.conditions) == 1 else []
     return [text.encode() for text in ((*names, *texts) or spans)]
+
+
+def _is_user(name: str) -> bool:
+    return name.startswith("u_") and key_id_of(name) is not None
 
 
 def _pseudonyms(names: Sequence[str]) -> list[str]:
