@@ -9,15 +9,16 @@ Pure; runs on the worker thread, called by `_langchain_payload`.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from spanscope import semconv
 from spanscope.handlers._langchain_usage import usage_facts
 from spanscope.providers import finish, rate_limits, request_id_of, whole_arguments
-from spanscope.providers.reading import MAPPINGS, text
+from spanscope.providers.reading import MAPPINGS, get, text
 
 Facts = dict[str, Any]
 NOTHING: Final[Facts] = {}
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -114,11 +115,18 @@ def tools_offered(call: Call) -> Facts:
         tools = held.get("tools") if isinstance(held, MAPPINGS) else None
     if not isinstance(tools, list | tuple) or not tools:
         return NOTHING
-    return {semconv.TOOLS_OFFERED: [name for tool in tools[:100] for name in _tool_names(tool)]}
+    names: list[str] = []
+    for tool in tools[:100]:
+        inner = tool.get("function") if type(tool) is dict else None
+        if type(inner) is dict:
+            names.append(str(inner.get("name")))
+        else:
+            names += _tool_names(tool)
+    return {semconv.TOOLS_OFFERED: names}
 
 
 def _tool_names(tool: Any) -> list[str]:
-    """The name of a tool in OpenAI's, Anthropic's or Bedrock's form; Google's hold several."""
+    """The name of a tool in Anthropic's, Bedrock's or Cohere's form; Google's hold several."""
     if not isinstance(tool, MAPPINGS):
         declared = getattr(tool, "function_declarations", None)
         if declared:
@@ -134,7 +142,7 @@ def _tool_names(tool: Any) -> list[str]:
 
 def structured_output(call: Call) -> Facts:
     """Whether an answer in a given form was asked for, and the name of the form."""
-    asked = call.options.get("ls_structured_output_format") if isinstance(call.options, Mapping) else None
+    asked = get(call.options, "ls_structured_output_format")
     form = call.params.get("response_format") or call.params.get("response_schema")
     if not asked and not form:
         return NOTHING
@@ -201,7 +209,7 @@ def response_model(call: Call) -> Facts:
     return NOTHING
 
 
-def usage(call: Call) -> Facts:
+def usage(call: Call) -> tuple[Facts, Facts]:
     return usage_facts(call.answer, call.metadata.get("ls_provider"))
 
 
@@ -228,7 +236,7 @@ _FINISH_KEYS: Final = (
 def _raw_finish_reason(answer: Answer) -> str | None:
     metadata = answer.response_metadata
     details = metadata.get("incomplete_details")
-    if isinstance(details, MAPPINGS) and (found := text(details.get("reason"))) is not None:
+    if details is not None and (found := text(get(details, "reason"))) is not None:
         return found
     for source in (metadata, answer.generation_info, answer.llm_output):
         for key in _FINISH_KEYS:
@@ -251,7 +259,7 @@ def _refused(answer: Answer) -> bool:
     )
 
 
-def tool_calls(call: Call) -> Facts:
+def tool_calls(call: Call) -> tuple[Facts, Facts]:
     """The calls in the order of the answer, and whether their arguments are whole JSON.
 
     LangChain mends the arguments of a stream that was cut, and keeps calls that parse and calls that do not
@@ -259,17 +267,15 @@ def tool_calls(call: Call) -> Facts:
     """
     answer = call.answer
     if answer is None or not (answer.tool_calls or answer.invalid_tool_calls):
-        return NOTHING
+        return NOTHING, NOTHING
     made = [(name, whole_arguments(given)) for name, given in _pieces(answer) if name]
     if not made:
         made = [(one.get("name"), True) for one in answer.tool_calls or () if one.get("name")]
         made += [(one.get("name") or "?", False) for one in answer.invalid_tool_calls or ()]
     if not made:
-        return NOTHING
-    return {
-        "tool_names": tuple([name for name, _ in made]),
-        semconv.TOOL_CALLS: [{"name": name, "args_valid": valid} for name, valid in made],
-    }
+        return NOTHING, NOTHING
+    valid = [{"name": name, "args_valid": whole} for name, whole in made]
+    return {"tool_names": tuple([name for name, _ in made])}, {semconv.TOOL_CALLS: valid}
 
 
 def _pieces(answer: Answer) -> list[tuple[Any, Any]]:
@@ -290,8 +296,8 @@ def _piece(given: Any) -> tuple[Any, Any]:
     if not isinstance(given, MAPPINGS):
         return None, None
     inner = given.get("function")
-    if isinstance(inner, MAPPINGS):
-        return inner.get("name"), inner.get("arguments")
+    if inner is not None:
+        return get(inner, "name"), get(inner, "arguments")
     return given.get("name"), given.get("args")
 
 
@@ -303,17 +309,15 @@ def service_tier(call: Call) -> Facts:
     metadata = answer.response_metadata
     if metadata.get("model_provider") == "groq":
         return NOTHING  # Its client repeats what was asked for.
-    for source in (metadata, answer.llm_output, metadata.get("usage"), metadata.get("serviceTier")):
-        if isinstance(source, MAPPINGS):
-            for key in ("service_tier", "type"):
-                if isinstance(found := source.get(key), str) and (key != "type" or source is not metadata):
-                    return {semconv.SERVICE_TIER: found}
-    if isinstance(answer.usage, MAPPINGS):
-        details = answer.usage.get("input_token_details")
-        for tier in ("flex", "priority"):
-            if isinstance(details, MAPPINGS) and tier in details:
-                return {semconv.SERVICE_TIER: tier}
-    return NOTHING
+    found = metadata.get("service_tier") or answer.llm_output.get("service_tier")
+    if found is None:
+        if (raw := metadata.get("usage")) is not None:
+            found = get(raw, "service_tier")  # Anthropic
+        elif (raw := metadata.get("serviceTier")) is not None:
+            found = get(raw, "type")  # Bedrock
+    if found is None and answer.usage and (inside := answer.usage.get("input_token_details")):
+        found = next((tier for tier in ("flex", "priority") if tier in inside), None)
+    return {semconv.SERVICE_TIER: found} if isinstance(found, str) and found else NOTHING
 
 
 def response_id(call: Call) -> Facts:
@@ -329,34 +333,30 @@ def response_id(call: Call) -> Facts:
     return {semconv.RESPONSE_ID: found} if isinstance(found, str) else NOTHING
 
 
-def request_id(call: Call) -> Facts:
-    """The id of the request, which only Bedrock gives unasked, and OpenAI with `include_response_headers`."""
-    headers, meta = _headers(call)
-    if headers is None and not meta:
-        return NOTHING
-    found = meta.get("RequestId") or (request_id_of(headers) if headers is not None else None)
-    return {semconv.REQUEST_ID: found} if isinstance(found, str) else NOTHING
+def headers(call: Call) -> Facts:
+    """What came with the answer: the id of the request, rate limits, and how often the client tried again.
 
-
-def limits(call: Call) -> Facts:
-    """What the headers say of rate limits, and how often the client tried again (Bedrock tells)."""
-    headers, meta = _headers(call)
-    facts: Facts = {}
-    if headers is not None and (said := rate_limits(headers)):
-        facts[semconv.RATE_LIMITS] = said
-    if tried := meta.get("RetryAttempts"):
-        facts[semconv.CLIENT_RETRIES] = tried
-    return facts
-
-
-def _headers(call: Call) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    Bedrock's client hands it on unasked, OpenAI's with `include_response_headers`.
+    """
     if call.answer is None:
-        return None, NOTHING
+        return NOTHING
     metadata = call.answer.response_metadata
-    meta = metadata.get("ResponseMetadata")
-    meta = meta if isinstance(meta, MAPPINGS) else NOTHING
-    headers = metadata.get("headers") or meta.get("HTTPHeaders")
-    return (headers if isinstance(headers, MAPPINGS) else None), meta
+    given, meta = metadata.get("headers"), metadata.get("ResponseMetadata")
+    if given is None and meta is None:
+        return NOTHING
+    facts: Facts = {}
+    if isinstance(meta, MAPPINGS):
+        given = given or meta.get("HTTPHeaders")
+        if tried := meta.get("RetryAttempts"):
+            facts[semconv.CLIENT_RETRIES] = tried
+        if isinstance(found := meta.get("RequestId"), str):
+            facts[semconv.REQUEST_ID] = found
+    if isinstance(given, MAPPINGS):
+        if semconv.REQUEST_ID not in facts and (found := request_id_of(given)) is not None:
+            facts[semconv.REQUEST_ID] = found
+        if said := rate_limits(given):
+            facts[semconv.RATE_LIMITS] = said
+    return facts
 
 
 def fingerprint(call: Call) -> Facts:
@@ -377,26 +377,42 @@ def reported_cost(call: Call) -> Facts:
     return {"cost_usd": Decimal(str(found)), "cost_source": "provider"}
 
 
-READERS: Final[tuple[Callable[[Call], Facts], ...]] = (
-    *(request_model, response_model, provider, temperature, max_tokens, usage, finish_reason, tool_calls),
-    *(stop_sequences, tools_offered, structured_output, server, service_tier, response_id, request_id),
-    *(limits, fingerprint, reported_cost),
+FACTS: Final[tuple[Callable[[Call], Facts], ...]] = (
+    *(request_model, response_model, provider, temperature, max_tokens, finish_reason, reported_cost),
 )
+"""Readers that give fields of a span."""
+ATTRIBUTES: Final[tuple[Callable[[Call], Facts], ...]] = (
+    *(stop_sequences, tools_offered, structured_output, server, service_tier, response_id, headers),
+    fingerprint,
+)
+"""Readers that give attributes, by their `semconv` keys."""
+BOTH: Final[tuple[Callable[[Call], tuple[Facts, Facts]], ...]] = (usage, tool_calls)
+"""Readers that give fields and attributes."""
 
 
 def read(call: Call, facts: Facts, attributes: Facts) -> list[str]:
     """Put all facts of the call where they belong; the names of the readers that failed."""
     failed: list[str] = []
-    for reader in READERS:
+
+    def keep(both: tuple[Facts, Facts]) -> None:
+        facts.update(both[0])
+        attributes.update(both[1])
+
+    _fill(FACTS, call, facts.update, failed)
+    _fill(ATTRIBUTES, call, attributes.update, failed)
+    _fill(BOTH, call, keep, failed)
+    return failed
+
+
+def _fill(
+    readers: tuple[Callable[[Call], T], ...], call: Call, keep: Callable[[T], None], failed: list[str]
+) -> None:
+    for reader in readers:
         try:
-            found = reader(call)
+            if found := reader(call):
+                keep(found)
         except Exception:  # noqa: BLE001  the boundary of a fact: it is lost and named, the others stay
             failed.append(reader.__name__)
-            continue
-        for name, value in found.items():
-            # Attribute keys have a dot, fields of a span have none.
-            (attributes if "." in name else facts)[name] = value
-    return failed
 
 
 def _text_at(source: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:

@@ -15,33 +15,32 @@ from spanscope.providers import Usage, normal, usage_of
 from spanscope.providers.reading import MAPPINGS, count, get
 
 Facts = dict[str, Any]
+NOTHING: Final[Facts] = {}
 MISSING: Final[Facts] = {"usage_source": "missing"}
-_TIERS: Final = ("", "flex_", "priority_")
+FROM_CACHE: Final[Facts] = {"usage_source": "cache", "cache_hit": True}
+_TIERS: Final = ("flex_", "priority_")
 _RAW_KEYS: Final = ("token_usage", "usage")
 
 
-def usage_facts(answer: Any, provider: Any) -> Facts:
-    """Token counts and where they come from.  A count not given is unknown, not zero."""
+def usage_facts(answer: Any, provider: Any) -> tuple[Facts, Facts]:
+    """Token counts and their source, as fields and attributes.  A count not given is unknown, not zero."""
     if answer is None:
-        return MISSING
+        return MISSING, NOTHING
     given = answer.usage
-    if isinstance(given, MAPPINGS) and "total_cost" in given:
-        return _facts(_of_langchain(given), source="cache") | {"cache_hit": True}
+    if given and "total_cost" in given:
+        found = _of_langchain(given)
+        return (found.facts() if found is not None else {}) | FROM_CACHE, NOTHING
     if provider == "cohere" and (billed := _billed(answer)) is not None:
-        return MISSING | billed
-    raw = _raw(answer)
-    found = _of_langchain(given) if isinstance(given, MAPPINGS) else None
+        return MISSING, billed
+    found = _of_langchain(given) if given else None
     if found is None:
-        return _facts(raw)
-    return _facts(_completed(found, raw) if raw is not None else found)
-
-
-def _facts(found: Usage | None, source: str = "provider") -> Facts:
-    if found is None:
-        return dict(MISSING, usage_source="cache") if source == "cache" else MISSING
-    facts = found.facts() | found.attributes()
-    facts["usage_source"] = source
-    return facts
+        found = _raw(answer) or _scattered(answer)
+        if found is None:
+            return MISSING, NOTHING
+    elif found.cache_read_tokens is None or found.reasoning_tokens is None:
+        raw = _raw(answer)
+        found = found if raw is None else _completed(found, raw)
+    return found.facts(), found.attributes()
 
 
 def _of_langchain(given: Mapping[str, Any]) -> Usage | None:
@@ -79,10 +78,11 @@ def _of_langchain(given: Mapping[str, Any]) -> Usage | None:
 
 def _part(details: Mapping[str, Any], name: str) -> int | None:
     """A part of the tokens; under a service tier its key is prefixed (`flex_cache_read`)."""
-    for tier in _TIERS:
-        if (found := count(details.get(tier + name))) is not None:
-            return found
-    return None
+    if (found := count(details.get(name))) is None:
+        for tier in _TIERS:
+            if (found := count(details.get(tier + name))) is not None:
+                break
+    return found
 
 
 def _written(details: Mapping[str, Any], hour: int | None) -> int | None:
@@ -98,9 +98,13 @@ def _raw(answer: Any) -> Usage | None:
         for key in _RAW_KEYS:
             if (held := source.get(key)) is not None and (found := usage_of(held)) is not None:
                 return found
+    return None
+
+
+def _scattered(answer: Any) -> Usage | None:
+    """Counts that stand beside everything else: those of Ollama, llama.cpp, watsonx and text completions."""
     info = answer.generation_info
     for source in (answer.response_metadata, info):
-        # Ollama, llama.cpp, watsonx, Google: the counts stand beside everything else.
         if source and (found := usage_of(source)) is not None:
             return found
     held = info.get("usage_metadata") or info.get("token_usage") or info.get("usage")

@@ -16,6 +16,7 @@ from spanscope.providers.reading import first, get, items, path, text
 from spanscope.providers.usage import usage_of
 
 Facts = dict[str, Any]
+_decode: Final = json.JSONDecoder().decode
 
 
 class ToolCall(NamedTuple):
@@ -100,7 +101,9 @@ def finish_reason(raw: Any) -> tuple[Facts, Facts]:
     word = raw_finish_reason(raw)
     if word is None:
         return {}, {}
-    ours = finish(word, calls_tools=any(True for _ in _calls(raw)), refused=_refused(raw))
+    ours = finish(word)
+    if ours == "stop":
+        ours = finish(word, calls_tools=next(_calls(raw), None) is not None, refused=_refused(raw))
     return {"finish_reason": ours, "finish_reason_raw": word}, {}
 
 
@@ -156,8 +159,9 @@ def tool_facts(calls: list[ToolCall]) -> tuple[Facts, Facts]:
 
 
 def _calls(raw: Any) -> Iterator[ToolCall]:
-    for choice in items(get(raw, "choices"))[:1]:
-        yield from _in_message(get(choice, "message"))
+    if choices := items(get(raw, "choices")):
+        yield from _in_message(get(choices[0], "message"))
+        return
     yield from _in_message(get(raw, "message"))
     yield from _in_message(raw)
     output = get(raw, "output")
@@ -200,7 +204,7 @@ def whole_arguments(arguments: Any) -> bool:
     if not arguments:
         return True
     try:
-        return isinstance(json.loads(arguments), dict)
+        return isinstance(_decode(arguments), dict)
     except (ValueError, RecursionError):
         return False
 
