@@ -5,9 +5,11 @@ The real SDK talks to a real server on loopback (`openai_server`).
 
 import asyncio
 import inspect
+import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -808,3 +810,22 @@ def test_threads_share_a_client(client, handler):
     assert sorted(trace.root.input_preview for trace in all_traces(handler)) == [
         f"marker {number}" for number in range(8)
     ]
+
+
+def test_reasoning_stops_the_first_clock_and_text_the_second(handler):
+    """Providers of reasoning models stream it under a name of its own."""
+
+    def pieces():
+        for delta in ({"role": "assistant"}, {"reasoning_content": "Hm."}, {"content": "Two."}):
+            chunk = {"model": "m", "choices": [{"index": 0, "delta": delta}]}
+            yield f"data: {json.dumps(chunk)}\n\n".encode()
+            time.sleep(0.02)
+        yield b"data: [DONE]\n\n"
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=pieces()))
+    http = httpx.Client(transport=transport)
+    client = wrap(openai.OpenAI(api_key="k", http_client=http), handler=handler)
+    list(client.chat.completions.create(model="m", messages=QUESTION, stream=True))
+    call = the_call(handler)
+    assert call.attributes["llm.time_to_first_text_ms"] > call.time_to_first_token_ms > 0
+    assert said(call.outputs) == [("ai", "Two.")]

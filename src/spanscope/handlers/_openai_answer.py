@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _DONE: Final = "[DONE]"
+_TEXT_DELTA: Final = "response.output_text.delta"
 _ENDINGS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -26,6 +27,8 @@ class Answer:
     """What went wrong after the response had begun with 200."""
     first_ns: int | None = None
     """When the first text, reasoning or piece of a tool call came (monotonic)."""
+    first_text_ns: int | None = None
+    """When the answer itself began, after reasoning or a tool call (monotonic)."""
     events: int = 0
 
 
@@ -64,11 +67,17 @@ def streamed(pieces: Iterable[tuple[int, bytes]]) -> Answer:
             says = _chunk(answer.raw, event, choices)
         if says and answer.first_ns is None:
             answer.first_ns = when_ns
+        if says and answer.first_text_ns is None and (kind == _TEXT_DELTA or _has_text(choices)):
+            answer.first_text_ns = when_ns
     if choices:
         answer.raw["choices"] = [choices[index] for index in sorted(choices)]
     if partial and not answer.raw.get("output"):
         answer.raw["output"] = list(partial.values())
     return answer
+
+
+def _has_text(choices: Mapping[int, Mapping[str, Any]]) -> bool:
+    return any(one.get("text") or (one.get("message") or {}).get("content") for one in choices.values())
 
 
 def events(pieces: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str | None, str]]:

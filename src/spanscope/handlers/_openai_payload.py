@@ -251,6 +251,8 @@ def _timing(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any],
         draft.attributes[semconv.STREAM_CHUNKS] = answer.events
     if answer.first_ns is not None:
         draft.facts["time_to_first_token_ms"] = (answer.first_ns - run.start_ns) / 1_000_000
+    if answer.first_text_ns is not None and answer.first_text_ns != answer.first_ns:
+        draft.attributes[semconv.FIRST_TEXT_MS] = (answer.first_text_ns - run.start_ns) / 1_000_000
     made = draft.facts.get("output_tokens")
     if run.kind == "llm" and made and run.end_ns is not None and run.end_ns > run.start_ns:
         draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
