@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 
+from spanscope.attempts import Attempt, attempts_among
 from spanscope.semconv import MODEL_KINDS, Status
 from spanscope.spans import Span
 
@@ -162,6 +163,12 @@ class Trace:
             # Where all answers came from a cache, it is known that nothing was paid.
             cost_usd=_total_cost(call.cost_usd for call in bought) if bought or not answered else Decimal(0),
         )
+
+    @cached_property
+    def attempts(self) -> tuple[tuple[Attempt, ...], ...]:
+        """Retries and fallbacks: each group holds the attempts at one thing, in order."""
+        parents = (self.root, *(span for span in self.spans if span.span_id != self.root.span_id))
+        return tuple(group for span in parents for group in attempts_among(self.children(span)))
 
     @cached_property
     def critical_path(self) -> tuple[Span, ...]:

@@ -210,7 +210,7 @@ def llm(run: Run, draft: Draft) -> None:
     failed = model.read(call, draft.facts, draft.attributes)
     if draft.status != "ok" and draft.facts.get("usage_source") == "provider":
         draft.facts["usage_source"] = "partial"
-    for part in (_asked, _answered, _failed, _timing, _why_no_usage):
+    for part in (_asked, _answered, _failed, _tried_again, _timing, _why_no_usage):
         try:
             part(run, draft, call)
         except Exception:  # noqa: BLE001  as above
@@ -246,6 +246,12 @@ def _answered(run: Run, draft: Draft, call: model.Call) -> None:
 def _failed(run: Run, draft: Draft, call: model.Call) -> None:
     if run.error is not None and draft.status == "error":
         draft.attributes.update(facts_of_error(run.error))
+
+
+def _tried_again(run: Run, draft: Draft, call: model.Call) -> None:
+    """Some clients of LangChain tell when they send the request again."""
+    if run.events and (again := sum(event.get("name") == "retry" for event in run.events)):
+        draft.attributes[semconv.CLIENT_RETRIES] = again
 
 
 def _timing(run: Run, draft: Draft, call: model.Call) -> None:
