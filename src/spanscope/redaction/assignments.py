@@ -354,7 +354,7 @@ def _name_before(text: str, at: int) -> str | None:
 # --- headers ----------------------------------------------------------------------------------------------
 _SCHEME = re.compile(r"(bearer|basic|token|digest|apikey)[ \t]{1,4}+([\w.~+/=|:-]{6,}+)", re.IGNORECASE)
 _COOKIE = re.compile(
-    r"cookie2?\\?[\"']?\s?[:=]\s?\\?[\"']?((?:[^\s=;\"'\\]{1,256}=[^\s\n;\"'\\]*+(?:;\s?)?(?:(?:path|expires|max-age|samesite|domain)=[^;\n\"']*;?\s?|(?:secure|httponly);?\s?)*){1,60})",
+    r"cookie2?\\?[\"']?\s?[:=]\s?\\?[\"']?((?:[^\s=;\"'\\]{1,256}=[^\s\n;\"'\\]{0,4096}+(?:;\s?)?(?:(?:path|expires|max-age|samesite|domain)=[^;\n\"']*;?\s?|(?:secure|httponly);?\s?)*){1,60})",
     re.IGNORECASE,
 )
 _CURL_USER = re.compile(
@@ -389,9 +389,20 @@ def _is_basic(value: str) -> bool:
         return False
 
 
+_NAMED_SIEVE = (
+    "(?i)(?:"
+    + "|".join(map(re.escape, _NAME_WORDS))
+    + r")[\w.-]*[\\\"'`\])]*(?:\[[0-9]*\])?(?:\s?:?\s?(?:string|str|bytes|secretstr|text)[ |a-z]*)?"
+    r"\s*(?:[=:>|(\"'`\\]|[?+!.~-]=|\?\?=|->|\.assign\(|,\s*[\w/+=.\"'-]|,?\s*(?:value|val)|(?:is|was|are|lautet|ist|es|est|\xc3\xa8)[ \t:])"
+)
+_NAMES_OF_VALUES = (
+    r"(?i)(?:key|token|secret|passw|auth|cred|access|api|client|signature|session|cert|private|bearer|webhook|license"
+    rf"|salt|hmac|pat|pwd|passphrase|login with|{_VENDORS})"
+)
+
 RULES: Final = (
     Rule("cookie", "SECRET", from_words(("cookie",), _COOKIE, 1), triggers=("cookie",)),
-    Rule("named secret", "SECRET", _named, triggers=_NAME_WORDS),
+    Rule("named secret", "SECRET", _named, triggers=_NAME_WORDS, sieve=_NAMED_SIEVE),
     Rule("authorization", "SECRET", _schemes, triggers=("bearer", "basic", "token", "digest", "apikey")),
     Rule("curl user", "SECRET", from_words(("curl",), _CURL_USER, 1), triggers=("curl",)),
     Rule("netrc", "SECRET", from_words(("machine",), _NETRC, 1), triggers=("machine",)),
@@ -401,5 +412,5 @@ RULES: Final = (
         from_words(("--pass", "--token", "--secret", "--api", "--access", "--auth"), _FLAG, 1),
         triggers=("--",),
     ),
-    Rule("secret-like value", "SECRET", _by_value, sieve=r"(?i)[a-z0-9_+/~]{9}"),
+    Rule("secret-like value", "SECRET", _by_value, sieve=_NAMES_OF_VALUES),
 )

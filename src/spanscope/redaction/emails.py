@@ -89,6 +89,6 @@ RULES: Final = (
         "EMAIL",
         _spelled,
         triggers=("%40", "[at]", "(at)", "{at}", "<at>", " at "),
-        sieve=r"(?i)%40|[\[({<]at[\])}>]|[^\s] at [^\s]",
+        sieve=r"%40|(?i:[\[({<]at[\])}>])| AT ",
     ),
 )

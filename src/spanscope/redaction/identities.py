@@ -187,6 +187,6 @@ RULES: Final = (
         "national id with letters",
         "ID",
         _lettered_ids,
-        sieve=r"[A-Za-z0-9][A-Za-z0-9 .\-]{6}[A-Za-z0-9 .\-()]",
+        sieve="|".join(shape.written for shape in _OF_LETTERS),
     ),
 )

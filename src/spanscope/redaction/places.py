@@ -38,7 +38,7 @@ _ROMANCE = re.compile(
     r"\s(?:(?:de|du|des|de la|del|della|dei|di|da|do|dos|la|le|les|los|las|l'|d'|San|Santa|St|G\.|[A-Z]\.)\s?)*(?:[A-ZÀ-ÞŁŚŻА-Я][\wÀ-ÿ'’.\-]*\s?){1,4}(?:,?\s?(?:n[º°.]?\s?|nº\s?|#\s?|No\.?\s?)?[0-9]{1,5}(?:\s?[-–#]\s?[0-9]{1,4}){0,2}[a-zA-Z]?(?![\w]))?"
     r"(?:,?\s(?:[0-9]{1,2}[º°ªe]\s?[A-Za-z]?,?\s)?[0-9]{4,5}(?:-[0-9]{3})?\s[A-ZÀ-Þ][\wÀ-ÿ'’\-]+(?:[ \-][A-ZÀ-Þ][\wÀ-ÿ'’]+)?)?"
 )
-_ENGLISH_SIEVE = r"[0-9][A-Za-z]?,?\s[A-Z0-9nsewotd]"
+_ENGLISH_SIEVE = rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s){{1,6}}{_SUFFIX}"
 _PO_BOX = re.compile(
     r"(?:P\.?\s?O\.?\s?Box|Post Office Box|Postfach|PSC|Apartado|Boîte postale|B\.P\.|Casella postale|Unit)\s[0-9]{2,6}(?:,?\s(?:Box|BOX)\s[0-9]{1,5})?(?:,?\s{1,3}(?:[A-Z][\w.\-]*\s?){1,3},?\s[A-Z]{2}\s[0-9]{5}(?:-[0-9]{4})?|,?\s{1,2}(?:APO|FPO|DPO)\s(?:AA|AE|AP)\s[0-9]{5}(?:-[0-9]{4})?)?",
     re.IGNORECASE,
@@ -316,6 +316,14 @@ _PATH = re.compile(
     rf"(?!(?i:{_NOBODY})(?:[/\\\s\"':,)]|\Z))([^/\\\s\"'<>|:*?\]\[)(,;]{{2,64}})"
 )
 
+_ROAD_SIEVE = (
+    "(?i)(?:" + "|".join(map(re.escape, _ROAD_ENDS)) + r") [0-9]"
+    r"|(?:^|[^a-z])(?:am|an der|im|in der|auf dem|zum|zur|alter?|neuer?|großer|kleine|unter den)\s[^\n]*[0-9]\s?[a-z]?,?\s(?:D-)?[0-9]{5}\s"
+    r"|(?:^|[^a-z])(?:rue|avenue|boulevard|bd|chemin|place|allée|impasse|quai|route|cours|calle|c/|avenida|avda\.?|av\.|plaza|pza\.|paseo"
+    r"|carrera|cra\.?|camino|ronda|travesía|via|viale|piazza|corso|vicolo|largo|strada|rua|travessa|praça|alameda|estrada|ul\.|ulica|al\.|ул\.|улица|просп\.)\s"
+    r"|[a-z](?:Rue|Avenue|Boulevard|Chemin|Place|Impasse|Quai|Route|Cours|Calle|Avenida|Plaza|Paseo|Carrera|Camino|Via|Piazza|Corso|Strada|Rua)\s"
+)
+
 RULES: Final = (
     Rule("labelled address", "ADDRESS", _labelled_addresses, labels=_LABELS),
     Rule("address", "ADDRESS", _addresses, sieve=_ENGLISH_SIEVE),
@@ -323,7 +331,7 @@ RULES: Final = (
         "road",
         "ADDRESS",
         _roads,
-        sieve=r"(?i)(?:stra(?:ß|ss)e|str\.|weg|platz|gasse|allee|ufer|damm|ring|chaussee|steig|straat|laan|plein|gracht|kade|gatan|vägen|gata|vej|gade|katu|tie|veien) [0-9]|(?:rue|avenue|boulevard|bd|chemin|place|allée|impasse|quai|route|cours|calle|c/|avenida|avda\.?|av\.|plaza|pza\.|paseo|carrera|cra\.?|camino|ronda|travesía|via|viale|piazza|corso|vicolo|largo|strada|rua|travessa|praça|alameda|estrada|ul\.|ulica|al\.|ул\.|улица|просп\.)\s|(?:am|an der|im|in der|auf dem|zum|zur|alte|neue|alter|neuer|großer|kleine|unter den)\s",
+        sieve=_ROAD_SIEVE,
     ),
     Rule(
         "post box",
@@ -331,14 +339,24 @@ RULES: Final = (
         _boxes,
         labels=("box", "postfach", "psc", "apartado", "postale", "apo", "fpo", "dpo"),
     ),
-    Rule("postal code", "ADDRESS", _codes, sieve=r"[A-Z]{2}\s{1,2}[0-9]{5}|[0-9][A-Z0-9]?\s[0-9][A-Z]{2}"),
-    Rule("eastern address", "ADDRESS", _eastern, sieve=r"[〒都道府県市区县路街巷弄]"),
+    Rule(
+        "postal code",
+        "ADDRESS",
+        _codes,
+        sieve=r",\s[A-Z]{2}\s{1,2}[0-9]{5}|[A-Z][0-9][A-Z0-9]?\s[0-9][A-Z]{2}",
+    ),
+    Rule(
+        "eastern address",
+        "ADDRESS",
+        _eastern,
+        sieve=r"〒|(?:路|街|道|巷|弄)[0-9]|[0-9](?:丁|番|号)|(?:都|道|府|県|市|区|郡)[^\n]*[0-9]-[0-9]",
+    ),
     Rule(
         "coordinates",
         "COORDINATES",
         _coordinates,
         triggers=(".", "°", "º"),
-        sieve=r"[0-9]\.[0-9]{3}|[°º]|geo:",
+        sieve=r"[0-9]\.[0-9]{3}[0-9]*(?:°|º)?\s?[NSns]?\s?[,;/+ ]\s?[-+]?[0-9]{1,3}\.[0-9]{3}|°|º|(?i:geo:)",
     ),
     Rule(
         "user in path",

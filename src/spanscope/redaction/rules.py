@@ -34,21 +34,13 @@ class Rule:
     triggers: tuple[str, ...] = ()
     """Lower-case strings, of which the folded text holds one where there is something to find."""
     sieve: str = ""
-    """The same for RE2: a pattern that matches wherever there is something.  Made of `triggers` if empty."""
+    """The same for RE2: a pattern that matches wherever there is something.  Made of the others if empty."""
     labels: tuple[str, ...] = ()
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
     long: bool = False
     """Whether it is only found where there is a word too long for prose."""
     digits: int = 0
     """How many digits a stretch of digits and gaps must have; 0: the rule does not need one."""
-
-    @property
-    def re2_sieve(self) -> str:
-        """The pattern for RE2, which knows no lookaround."""
-        words = self.triggers or self.labels
-        if self.sieve or not words:
-            return self.sieve
-        return "(?i)" + "|".join(map(re.escape, words))
 
 
 def by_pattern(pattern: re.Pattern[str], group: int = 0) -> Finder:
@@ -112,7 +104,7 @@ class Labels:
             at = folded.find(label, start, end)
             while at >= 0:
                 after = at + len(label)
-                if at == 0 or not text[at - 1].isalpha() or not label[0].isascii() or begins_word(text, at):
+                if at == 0 or not text[at - 1].isalnum() or not label[0].isascii() or begins_word(text, at):
                     yield at, after
                 at = folded.find(label, after, end)
 

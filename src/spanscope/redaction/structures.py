@@ -116,11 +116,21 @@ _CONNECTION_WORDS: Final = (
 
 RULES: Final = (
     Rule("private key", "SECRET", _private_keys, triggers=("private key",)),
-    Rule("jwt", "SECRET", from_words(("eyj", "ewogic", "eyai"), _JWT), triggers=("eyj", "ewogic", "eyai")),
-    Rule("jwt", "SECRET", from_words(("zxlk",), _JWT_TWICE), triggers=("zxlk",)),
-    Rule("url user", "SECRET", _url_users, triggers=("://",)),
     Rule(
-        "url query", "SECRET", _query, triggers=("?", "&", ";", "#", "%3d"), sieve="[?&;#][A-Za-z_-]+=|%3[Dd]"
+        "jwt",
+        "SECRET",
+        from_words(("eyj", "ewogic", "eyai"), _JWT),
+        triggers=("eyj", "ewogic", "eyai"),
+        sieve="eyJ|ewogIC|eyAi",
+    ),
+    Rule("jwt", "SECRET", from_words(("zxlk",), _JWT_TWICE), triggers=("zxlk",)),
+    Rule("url user", "SECRET", _url_users, triggers=("://",), sieve=r"://[^\s/\"'<>\[\]\\]*@"),
+    Rule(
+        "url query",
+        "SECRET",
+        _query,
+        triggers=("?", "&", ";", "#", "%3d"),
+        sieve=r"(?i)[?&;#](?:x-|sig|cred|sec|access|auth|id_?t|refresh|oauth|api|key|code|token|client|pass|pwd|session|sid|jwt|ticket|assert|hmac|sas|se?_?token|sub|app|hap|private|user_?key|invite|otp|nonce|magic|reset|confirm|policy)[a-z_-]*=|%3d",
     ),
     Rule("connection string", "SECRET", _connections, triggers=_CONNECTION_WORDS),
 )

@@ -12,6 +12,7 @@ from typing import Final
 
 from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Place, Rule, by_pattern
+from spanscope.redaction.sieves import from_pattern
 
 _W = r"[\w-]"  # what base64 for URLs is made of
 _A = "[A-Za-z0-9]"
@@ -277,12 +278,18 @@ def _signed(marks: tuple[str, ...], back: int, pattern: re.Pattern[str]) -> Rule
         "SECRET",
         find,
         triggers=tuple(mark.lower() for mark in marks),
-        sieve="|".join(map(re.escape, marks)),
+        sieve=from_pattern(pattern.pattern),
     )
 
 
 RULES: Final = (
-    Rule("vendor key", "SECRET", _prefixed, long=True, sieve="|".join(map(re.escape, _AFTER))),
+    Rule(
+        "vendor key",
+        "SECRET",
+        _prefixed,
+        long=True,
+        sieve="|".join(re.escape(prefix) + from_pattern(after) for prefix, after in _AFTER.items()),
+    ),
     Rule(
         "webhook",
         "SECRET",
@@ -297,7 +304,7 @@ RULES: Final = (
             "softlayer.com/soap",
         ),
     ),
-    Rule("vendor key", "SECRET", _dotted, long=True, sieve=r"[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27}"),
+    Rule("vendor key", "SECRET", _dotted, long=True, sieve=from_pattern(_DISCORD.pattern)),
     _signed(("Q~",), 4, _AZURE_AD),
     _signed(("-us",), 32, _MAILCHIMP),
     _signed(("_mmk",), 36, _MAXMIND),
@@ -307,7 +314,7 @@ RULES: Final = (
         "SECRET",
         by_pattern(_FACEBOOK),
         triggers=("|", "%7c"),
-        sieve=r"[0-9](?:\||%7C)[\w-]{24}",
+        sieve=from_pattern(_FACEBOOK.pattern),
     ),
     _signed((".acc_", ".acc-"), 45, _AUTHRESS),
     _signed(("JQQJ99", "AzCa", "ACDb", "AzSe", "AzFu", "APIM", "ACOG"), 86, _AZURE_KEY),

@@ -53,7 +53,7 @@ def _base58(page: Page, start: int, end: int) -> Iterable[Place]:
 
 
 RULES: Final = (
-    Rule("hex wallet", "WALLET", from_words(("0x",), _HEX), triggers=("0x",)),
+    Rule("hex wallet", "WALLET", from_words(("0x",), _HEX), triggers=("0x",), sieve=r"0[xX][0-9a-fA-F]{12}"),
     Rule(
         "bech32 wallet",
         "WALLET",
@@ -79,12 +79,12 @@ RULES: Final = (
         sieve=r"(?i)(?:bc|tb|ltc|addr|addr_test|stake|cosmos|osmo|inj|celestia|bnb|terra|erd)1[a-z0-9]",
     ),
     Rule("bitcoin cash wallet", "WALLET", from_words(("bitcoincash:",), _CASH), triggers=("bitcoincash:",)),
-    Rule("base58 wallet", "WALLET", _base58, long=True, sieve=r"[1-9A-Za-z]{25}"),
+    Rule("base58 wallet", "WALLET", _base58, long=True, sieve=r"[1-9A-HJ-NP-Za-km-z]{24}"),
     Rule(
         "stellar wallet",
         "WALLET",
         lambda page, start, end: [match.span() for match in _STELLAR.finditer(page.text, start, end)],
         long=True,
-        sieve=r"[GS][A-Z2-7]{55}",
+        sieve=r"[GS][A-Z2-7]{20}",
     ),
 )

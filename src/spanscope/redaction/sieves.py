@@ -1,0 +1,186 @@
+"""Say which rules can find anything in a piece of text, so that the others need not look.
+
+Two ways that must agree: plain Python, which looks up words and counts digits, and google-re2, which runs
+over the bytes once for all rules and holds no lock meanwhile.  Neither may leave out a rule that would have
+found something; both may name one that finds nothing.
+
+Used by `scanner`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spanscope.redaction.page import Page
+from spanscope.redaction.rules import Labels, Rule
+
+Sieve = Callable[[Page, int, int], Sequence[int]]
+
+_MEMORY_BYTES = 1 << 27
+_GAP = r"(?:[ .\-/()+]|\xc2\xa0|\xe2\x80.)"
+
+
+def word_sieve(rules: Sequence[Rule]) -> Sieve:
+    """The sieve of plain Python: digits and words are gathered once, what else it takes is looked up in the text."""
+    gates = [(rank, rule, Labels(rule.labels) if rule.labels else None) for rank, rule in enumerate(rules)]
+
+    def sieve(page: Page, start: int, end: int) -> list[int]:
+        folded = page.folded
+        if start or end < len(folded):
+            folded = folded[start:end]
+        most = max([run[2] for run in page.runs(start, end)], default=0)
+        chosen = []
+        for rank, rule, labels in gates:
+            if rule.digits:
+                if most >= rule.digits:
+                    chosen.append(rank)
+            elif labels is not None:
+                if labels.may_be(page, start, end):
+                    chosen.append(rank)
+            elif rule.long and not page.long_words(start, end):
+                continue
+            elif not rule.triggers:
+                chosen.append(rank)
+            else:
+                for word in rule.triggers:
+                    if word in folded:
+                        chosen.append(rank)
+                        break
+        return chosen
+
+    return sieve
+
+
+def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
+    """The sieve of google-re2; None where it is not installed."""
+    try:
+        import re2
+    except ImportError:
+        return None
+    options: Any = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes, which makes for smaller automata than UTF-8
+    options.max_mem = _MEMORY_BYTES
+    options.log_errors = False
+    always: list[int] = []
+    families: dict[str, tuple[Any, list[int]]] = {}
+    for rank, rule in enumerate(rules):
+        pattern = pattern_for(rule)
+        if not pattern:
+            always.append(rank)
+            continue
+        family = _family(rule)
+        if family not in families:
+            families[family] = (re2.Set.SearchSet(options), [])
+        families[family][0].Add(pattern)
+        families[family][1].append(rank)
+    for patterns, _ in families.values():
+        patterns.Compile()
+    sets = list(families.values())
+
+    def sieve(page: Page, start: int, end: int) -> list[int]:
+        text = page.text[start:end]
+        forms = [text.encode("utf-8", "replace")]
+        if not text.isascii():  # the sets fold ASCII letters only
+            forms.append(page.folded[start:end].encode("utf-8", "replace"))
+        chosen = {*always}
+        for encoded in forms:
+            for patterns, ranks in sets:
+                found = patterns.Match(encoded)
+                if found:
+                    chosen.update([ranks[index] for index in found])
+        return sorted(chosen)
+
+    return sieve
+
+
+def _family(rule: Rule) -> str:
+    """Patterns that count the same things share an automaton; together they would multiply its states."""
+    if rule.digits:
+        return "digits"
+    if rule.type in ("IP", "MAC", "COORDINATES"):
+        return "dots"
+    if rule.long:
+        return "long words"
+    return rule.type if rule.type in ("ADDRESS", "ID", "IBAN", "SECRET") else "words"
+
+
+def pattern_for(rule: Rule) -> str:
+    """The rule's sieve for RE2, over the bytes of UTF-8; empty when it has none."""
+    if rule.sieve:
+        return _bytes(rule.sieve)
+    if rule.digits:
+        return rf"[0-9](?:{_GAP}*[0-9]){{{rule.digits - 1}}}"
+    if rule.labels:
+        # At the beginning of a word, or of a later one of `homeAddress`.
+        ascii_ones = [re.escape(label) for label in rule.labels if label.isascii()]
+        humps = [
+            f"{label[0].upper()}(?i:{re.escape(label[1:])})"
+            for label in rule.labels
+            if label.isascii() and label[0].isalpha()
+        ]
+        others = [re.escape(label) for label in rule.labels if not label.isascii()]
+        first = rf"(?:^|[^A-Za-z]|\\[nrt])(?i:{'|'.join(ascii_ones)})"
+        return _bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *others]))
+    return _bytes(f"(?i){'|'.join(map(re.escape, rule.triggers))}") if rule.triggers else ""
+
+
+def _bytes(pattern: str) -> str:
+    """Characters beyond ASCII as the bytes that they have in UTF-8."""
+    if pattern.isascii():
+        return pattern
+    return "".join(
+        [
+            char if char.isascii() else "(?:" + "".join(f"\\x{byte:02x}" for byte in char.encode()) + ")"
+            for char in pattern
+        ]
+    )
+
+
+def from_pattern(pattern: str, *, most: int = 8) -> str:
+    """An RE2 pattern that matches wherever this one of `re` does: no lookaround, nothing possessive, short repeats."""
+    pattern = _without_lookaround(pattern)
+    pattern = re.sub(r"([+*?}])\+", r"\1", pattern)
+
+    def shorter(match: re.Match[str]) -> str:
+        low, comma, high = match[1], match[2], match[3]
+        if int(low) > most:
+            return f"{{{most},}}"
+        return match[0] if not comma or (high and int(high) <= most) else f"{{{low},}}"
+
+    return re.sub(r"\{(\d+)(,?)(\d*)\}", shorter, pattern)
+
+
+def _without_lookaround(pattern: str) -> str:
+    out, at = [], 0
+    while at < len(pattern):
+        if pattern.startswith(("(?=", "(?!", "(?<=", "(?<!"), at):
+            at = _end_of_group(pattern, at)
+        elif pattern[at] == "\\":
+            out.append(pattern[at : at + 2])
+            at += 2
+        else:
+            out.append(pattern[at])
+            at += 1
+    return "".join(out)
+
+
+def _end_of_group(pattern: str, at: int) -> int:
+    depth, inside = 0, False
+    while True:
+        char = pattern[at]
+        if char == "\\":
+            at += 2
+            continue
+        if inside:
+            inside = char != "]"
+        elif char == "[":
+            inside = True
+            if pattern.startswith(("]", "^]"), at + 1):
+                at = pattern.index("]", at + 1)
+        elif char == "(":
+            depth += 1
+        elif char == ")":
+            depth -= 1
+            if not depth:
+                return at + 1
+        at += 1
