@@ -260,6 +260,18 @@ class Redactor:
             return redacted
         return _HALF_PLACEHOLDER.sub("", redacted[:chars])
 
+    def bounded(self, text: str, chars: int) -> str:
+        """The redacted text; of one longer than `chars` its beginning, its length and its keyed hash."""
+        if len(text) <= chars:
+            return self.redact(text)
+        shown = text
+        if "data:" in text[: chars + _CUT_SLACK]:
+            shown = without_blobs(text, self._digest)
+            if len(shown) <= chars:  # it was long because of an image
+                return self.redact(shown)
+        digest = f", {self._digest(text)}" if self._digest is not None else ""
+        return f"{self.preview(shown, chars)}… [cut, {len(text)} chars{digest}]"
+
     # --- values ------------------------------------------------------------------------------------------
 
     def redact_value(
@@ -324,7 +336,7 @@ class Redactor:
             return self.redact(text)
         if BASE64_RUN.fullmatch(text):
             return described("base64", base64_bytes(text), text, self._digest)
-        return f"{self.preview(text, limit)}… [cut, {len(text)} chars]"
+        return self.bounded(text, limit)
 
 
 def redactor_from(given: Any) -> Redactor:
