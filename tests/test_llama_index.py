@@ -1,11 +1,15 @@
 """LlamaIndex applications as they are written, and the trees and facts that come of them."""
 
 import asyncio
+import inspect
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from llama import PAGES, USAGE, Scripted, call, index, mock, openai_raw, recording
 from llama_index.core import Document, MockEmbedding, PromptTemplate, Settings, VectorStoreIndex
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
@@ -237,6 +241,38 @@ def test_the_frameworks_own_variable_is_left_alone(handler):
     before = active_span_id.get()
     index().as_query_engine(llm=mock()).query("what?")
     assert active_span_id.get() is before
+
+
+@given(
+    shape=st.lists(st.integers(0, 20), max_size=12),
+    failing=st.sets(st.integers(0, 12)),
+    random=st.randoms(use_true_random=False),
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_in_whatever_order_calls_end_the_tree_is_that_of_their_starts(handler, shape, failing, random):
+    """Tasks and threads end as they like; each call keeps its parent, and nothing stays open."""
+    dispatcher = get_dispatcher(__name__)
+    nothing = inspect.signature(lambda: None).bind()
+    ids = [f"step_{number}-{uuid.uuid4()}" for number in range(len(shape) + 1)]
+    parents = [None, *[ids[above % (number + 1)] for number, above in enumerate(shape)]]
+    order = random.sample(ids, len(ids))
+    for own, above in zip(ids, parents, strict=True):
+        dispatcher.span_enter(id_=own, bound_args=nothing, parent_id=above)
+    for own in order:
+        if ids.index(own) in failing:
+            dispatcher.span_drop(id_=own, bound_args=nothing, err=LookupError("x"))
+        else:
+            dispatcher.span_exit(id_=own, bound_args=nothing, result=None)
+
+    trace = recorded(handler)
+    by_id = {one.span_id: one.name for one in trace.spans}
+    assert {one.name: by_id.get(one.parent_id) for one in trace.spans} == {
+        own[:-37]: above[:-37] if above else None for own, above in zip(ids, parents, strict=True)
+    }
+    assert {one.name for one in trace.spans if one.status == "error"} == {
+        f"step_{number}" for number in failing if number < len(ids)
+    }
+    assert handler.runtime.assembler.open == {}
 
 
 # --- attaching ----------------------------------------------------------------------------------------------

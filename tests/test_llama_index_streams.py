@@ -321,6 +321,22 @@ def test_a_streaming_chat_is_over_when_its_writer_is(handler, mode):
     assert all(one.end_ns <= trace.root.end_ns for one in trace.spans)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_streaming_chat_whose_model_breaks_is_an_error_on_every_level(handler):
+    """The writer in the background catches it and hands it to the reader."""
+    engine = index().as_chat_engine(chat_mode="simple", llm=Scripted(replies=[ConnectionError("dead line")]))
+    before = set(threading.enumerate())
+    answer = engine.stream_chat("How long?")
+    with pytest.raises(ConnectionError):
+        list(answer.response_gen)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    trace = recorded(handler)
+    assert (trace.root.status, trace.root.error_type) == ("error", "ConnectionError")
+    assert of_kind(trace, "llm")[0].status == "error"
+    assert handler.runtime.assembler.open == {}
+
+
 async def test_an_async_streaming_chat_is_one_tree(handler, model):
     engine = index().as_chat_engine(chat_mode="context", llm=model)
     answer = await engine.astream_chat("How long?")

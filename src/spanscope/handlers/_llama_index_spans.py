@@ -163,9 +163,10 @@ class SpanTap(BaseSpanHandler[Any]):
     ) -> None:
         run_id = run_id_of(id_)
         try:
-            run = self.recorder.end(run_id, None, err)
+            run = self.recorder.runs.get(run_id.int)
             call = None if run is None else run.options
-            if type(call) is Call:
+            self.recorder.end(run_id, None, err)
+            if run is not None and type(call) is Call:
                 if call.into is not None and call.into.run.end_ns is None:
                     self.recorder.event(call.into.run, "exception", {"error_type": type(err).__name__})
                 self._end_inner(call)
@@ -265,10 +266,12 @@ class SpanTap(BaseSpanHandler[Any]):
         above.options.over, above.options.written = True, False
         if above.options.awaiting:
             self.finish(above, error or run.error)
+        elif error is not None:
+            above.error = error  # the writer was faster than the method that began it
 
     def _close(self, run: Run, error: BaseException | None) -> None:
         if run.end_ns is None:
-            self.recorder.end(RunId(run.key), None, error)
+            self.recorder.finish(run, None, error)
         if type(run.options) is Call:
             self._end_inner(run.options)
 
@@ -276,7 +279,7 @@ class SpanTap(BaseSpanHandler[Any]):
         """The inner halves of a call that were left with its stream."""
         for inner in call.inner:
             if inner.end_ns is None:
-                self.recorder.end(RunId(inner.key))
+                self.recorder.finish(inner)
 
     def let_go(self) -> None:
         """Nothing will be told of the streams that are still out."""
