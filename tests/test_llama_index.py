@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from llama import PAGES, USAGE, Scripted, call, index, mock, openai_raw, recording
-from llama_index.core import Document, MockEmbedding, PromptTemplate, Settings, VectorStoreIndex
-from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
+from llama import PAGES, USAGE, Scripted, index, mock, openai_raw, recording
+from llama_index.core import PromptTemplate
 from llama_index.core.base.llms.types import (
     ChatMessage,
     CompletionResponse,
@@ -20,43 +19,21 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
     TextBlock,
 )
-from llama_index.core.callbacks import CallbackManager
-from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.instrumentation.dispatcher import instrument_tags
-from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.llms import CustomLLM, MockLLM
-from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.postprocessor import SimilarityPostprocessor
-from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.retrievers import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from llama_index.core.tools import FunctionTool, QueryEngineTool
-from llama_index.core.tools.types import ToolOutput
 from llama_index_instrumentation.base import BaseEvent
 from pydantic import BaseModel
-from recording import all_traces, recorded, settled
+from recording import all_traces, recorded
 
-from spanscope import context, current_span, instrument, span, uninstrument
+from spanscope import current_span, span
 from spanscope.llama_index import ObsHandler
 from spanscope.semconv import (
     DOC_ID,
-    DOC_SCORE,
-    DOCUMENT_COUNT,
-    DOCUMENT_COUNT_BEFORE,
     DOCUMENTS,
-    DOCUMENTS_BEFORE,
-    EMBEDDING_DIMENSIONS,
-    METADATA,
     STRUCTURED_OUTPUT,
-    TOP_K,
-    TOP_N,
     USAGE_MISSING_REASON,
-    VECTORS,
 )
-from spanscope.testing import MemoryBackend
 
 
 @pytest.fixture
@@ -71,41 +48,6 @@ def kinds(trace: Any) -> list[str]:
 
 def of_kind(trace: Any, kind: str) -> list[Any]:
     return [one for one in trace.spans if one.kind == kind]
-
-
-class Fixed(BaseRetriever):
-    """Finds the same nodes for each question."""
-
-    found: Any = ()
-
-    def __init__(self, found: list[NodeWithScore]) -> None:
-        self.found = found
-        super().__init__()
-
-    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return list(self.found)
-
-
-class ByLength(BaseNodePostprocessor):
-    """Puts the longest text first and says so as rerankers do."""
-
-    top_n: int = 1
-    model: str = "length-1"
-
-    def _postprocess_nodes(self, nodes: Any, query_bundle: Any = None) -> Any:
-        get_dispatcher(__name__).event(
-            ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=self.top_n, model_name=self.model)
-        )
-        for node in nodes:
-            node.score = float(len(node.node.text))
-        return sorted(nodes, key=lambda node: -node.score)[: self.top_n]
-
-
-def found(*texts: str) -> list[NodeWithScore]:
-    return [
-        NodeWithScore(node=TextNode(text=text, id_=f"n{number}"), score=0.5 - number / 10)
-        for number, text in enumerate(texts)
-    ]
 
 
 # --- trees --------------------------------------------------------------------------------------------------
@@ -273,89 +215,6 @@ def test_in_whatever_order_calls_end_the_tree_is_that_of_their_starts(handler, s
         f"step_{number}" for number in failing if number < len(ids)
     }
     assert handler.runtime.assembler.open == {}
-
-
-# --- attaching ----------------------------------------------------------------------------------------------
-
-
-def taps() -> int:
-    root = get_dispatcher()
-    ours = [one for one in (*root.span_handlers, *root.event_handlers) if "spanscope" in type(one).__module__]
-    return len(ours)
-
-
-def test_instrument_twice_attaches_once_and_uninstrument_takes_it_off(tmp_path):
-    sink = MemoryBackend()
-    try:
-        instrument(store=tmp_path / "spans.db", backends=[sink])
-        handler = instrument(store=tmp_path / "spans.db", backends=[sink])
-        assert taps() == 2  # one for spans, one for events
-        MockLLM(max_tokens=1).complete("x")
-        assert len(recorded(handler).spans) == 1
-    finally:
-        uninstrument()
-    assert taps() == 0
-    MockLLM(max_tokens=1).complete("x")
-    assert len(all_traces(handler)) == 1
-    handler.runtime.shutdown(2.0)
-
-
-def test_a_callback_manager_records_from_its_first_call_on_and_once(tmp_path):
-    """Its first use comes when the call has begun: that call is whole all the same."""
-    handler = ObsHandler(store=tmp_path / "spans.db", backends=[MemoryBackend()], content="redacted")
-    engine = index().as_query_engine(llm=mock())
-    engine.callback_manager = CallbackManager([handler])
-    try:
-        engine.query("what?")
-        engine.query("and then?")
-        first, second = all_traces(handler)
-        assert first.root.name == second.root.name == "RetrieverQueryEngine.query"
-        assert first.root.input_preview == "what?"
-        assert len(first.spans) == len(second.spans)
-        assert len(of_kind(first, "llm")) == 1
-    finally:
-        handler.detach()
-        handler.runtime.shutdown(2.0)
-    assert taps() == 0
-
-
-def test_a_handler_in_a_callback_manager_and_attached_counts_once(handler):
-    engine = index().as_query_engine(llm=mock())
-    engine.callback_manager = CallbackManager([handler])
-    engine.query("what?")
-    assert len(of_kind(recorded(handler), "llm")) == 1
-    assert handler.runtime.health.counters["duplicate_events"] == 0
-
-
-def test_a_detached_handler_stays_off_though_a_callback_manager_has_it(tmp_path):
-    handler = ObsHandler(store=tmp_path / "spans.db")
-    handler.detach()
-    engine = index().as_query_engine(llm=mock())
-    engine.callback_manager = CallbackManager([handler])
-    engine.query("what?")
-    assert all_traces(handler) == []
-    handler.runtime.shutdown(2.0)
-
-
-def test_a_chat_engine_that_replaces_the_callback_manager_is_recorded(handler, monkeypatch):
-    engine = index().as_chat_engine(chat_mode="condense_plus_context", llm=mock())
-    engine.callback_manager = CallbackManager([])
-    engine.chat("hello")
-    assert of_kind(recorded(handler), "llm")
-
-
-def test_the_innermost_of_two_handlers_with_one_store_says_whose_the_calls_are(tmp_path):
-    sink = MemoryBackend()
-    outer = ObsHandler(store=tmp_path / "spans.db", backends=[sink], session_id="outer")
-    inner = ObsHandler(store=tmp_path / "spans.db", backends=[sink], session_id="inner")
-    with outer:
-        with inner:
-            mock().complete("x")
-        assert inner.last_trace_id is not None
-        assert recorded(inner).root.session_id == "inner"
-        mock().complete("y")
-        assert recorded(outer).root.session_id == "outer"
-    outer.runtime.shutdown(2.0)
 
 
 # --- facts of model calls -----------------------------------------------------------------------------------
@@ -529,170 +388,3 @@ def test_an_event_of_the_applications_own_stands_in_its_span(handler):
 
     work()
     assert [event["name"] for event in recorded(handler).root.events] == ["CacheMissed"]
-
-
-# --- retrieval ----------------------------------------------------------------------------------------------
-
-
-def test_retrieved_nodes_have_ids_scores_and_sizes(handler):
-    Fixed(found("short", "a longer text")).retrieve("lamps")
-    (only,) = recorded(handler).spans
-    assert (only.kind, only.input_preview) == ("retriever", "lamps")
-    assert only.attributes[DOCUMENT_COUNT] == 2
-    assert [(doc[DOC_ID], doc[DOC_SCORE], doc["chars"]) for doc in only.attributes[DOCUMENTS]] == [
-        ("n0", 0.5, 5),
-        ("n1", 0.4, 13),
-    ]
-
-
-def test_a_node_of_a_document_names_that_document(handler):
-    index(faq="A lamp.").as_retriever().retrieve("lamps")
-    (found,) = of_kind(recorded(handler), "retriever")[0].attributes[DOCUMENTS]
-    assert found["source"] == "faq"
-
-
-def test_a_retriever_says_how_many_it_was_asked_for(handler):
-    index().as_retriever(similarity_top_k=7).retrieve("lamps")
-    assert recorded(handler).root.attributes[TOP_K] == 7
-
-
-def test_a_reranker_shows_what_there_was_before_and_after(handler):
-    """It changes the scores of the nodes that it was given: those before are kept as they were."""
-    engine = RetrieverQueryEngine.from_args(
-        Fixed(found("short", "a longer text")), llm=mock(), node_postprocessors=[ByLength()]
-    )
-    engine.query("which lamp?")
-    (reranker,) = of_kind(recorded(handler), "reranker")
-    facts = reranker.attributes
-    assert reranker.input_preview == "which lamp?"
-    assert (reranker.request_model, facts[TOP_N]) == ("length-1", 1)
-    assert facts[DOCUMENT_COUNT_BEFORE] == 2
-    assert [(doc[DOC_ID], doc[DOC_SCORE]) for doc in facts[DOCUMENTS_BEFORE]] == [("n0", 0.5), ("n1", 0.4)]
-    assert [(doc[DOC_ID], doc[DOC_SCORE]) for doc in facts[DOCUMENTS]] == [("n1", 13.0)]
-
-
-def test_a_filter_of_nodes_is_no_reranker(handler):
-    SimilarityPostprocessor(similarity_cutoff=0.45).postprocess_nodes(found("a", "b"), query_str="x")
-    (only,) = recorded(handler).spans
-    assert only.kind == "chain"
-    assert (only.attributes[DOCUMENT_COUNT_BEFORE], only.attributes[DOCUMENT_COUNT]) == (2, 1)
-
-
-def test_embeddings_say_how_many_and_of_what_size(handler):
-    MockEmbedding(embed_dim=6).get_text_embedding_batch(["a", "b", "c"])
-    (only,) = recorded(handler).spans
-    assert only.kind == "embedding"
-    assert (only.attributes[VECTORS], only.attributes[EMBEDDING_DIMENSIONS]) == (3, 6)
-    assert [said.text for said in only.inputs] == ["a", "b", "c"]
-
-
-def test_sparse_embeddings_are_embeddings(handler):
-    class Sparse(BaseSparseEmbedding):
-        def _get_text_embedding(self, text: str) -> dict[int, float]:
-            return {1: 0.5, 7: 0.25}
-
-        _get_query_embedding = _get_text_embedding
-
-        async def _aget_query_embedding(self, query: str) -> dict[int, float]:
-            return {1: 0.5}
-
-        _aget_text_embedding = _aget_query_embedding
-
-    Sparse(model_name="splade").get_text_embedding("a lamp")
-    (only,) = recorded(handler).spans
-    assert (only.kind, only.request_model, only.attributes[VECTORS]) == ("embedding", "splade", 1)
-
-
-def test_an_ingestion_pipeline_is_one_tree(handler):
-    pipeline = IngestionPipeline(transformations=[SentenceSplitter(), MockEmbedding(embed_dim=4)])
-    pipeline.run(documents=[Document(text="one"), Document(text="two")])
-    trace = recorded(handler)
-    assert trace.root.name == "IngestionPipeline.run"
-    assert len(of_kind(trace, "embedding")) == 1
-
-
-# --- tools --------------------------------------------------------------------------------------------------
-
-
-def add(a: int, b: int) -> int:
-    """Add."""
-    return a + b
-
-
-def test_a_tool_call_is_one_span_with_its_arguments_and_result(handler):
-    FunctionTool.from_defaults(add)(a=1, b=2)
-    (only,) = recorded(handler).spans
-    assert (only.kind, only.name) == ("tool", "add")
-    assert (only.input_preview, only.output_preview) == ('{"a": 1, "b": 2}', "3")
-
-
-async def test_an_async_call_of_a_sync_tool_is_one_span(handler):
-    await FunctionTool.from_defaults(add).acall(a=1, b=2)
-    assert kinds(recorded(handler)) == ["tool"]
-
-
-def test_a_model_that_picks_and_calls_a_tool_has_one_tool_span(handler):
-    model = Scripted(replies=[call("add", a=1, b=2)])
-    model.predict_and_call([FunctionTool.from_defaults(add)], user_msg="1+2?")
-    trace = recorded(handler)
-    assert sorted(kinds(trace)) == ["chain", "llm", "tool"]
-    assert of_kind(trace, "llm")[0].finish_reason == "tool_calls"
-
-
-def test_a_tool_that_gives_an_object_is_recorded_by_what_it_says(handler):
-    class Odd:
-        def __repr__(self) -> str:
-            raise AssertionError("nobody may print me")
-
-    def odd() -> Any:
-        return ToolOutput(tool_name="odd", content="four lamps", raw_output=Odd(), raw_input={})
-
-    FunctionTool.from_defaults(odd)()
-    assert recorded(handler).root.output_preview == "four lamps"
-
-
-def test_a_tool_that_raises_is_an_error(handler):
-    def broken() -> None:
-        raise KeyError("order")
-
-    with pytest.raises(KeyError):
-        FunctionTool.from_defaults(broken)()
-    assert (recorded(handler).root.status, recorded(handler).root.error_type) == ("error", "KeyError")
-
-
-def test_an_engine_used_as_a_tool_hangs_below_the_tool(handler):
-    tool = QueryEngineTool.from_defaults(index().as_query_engine(llm=mock()), name="faq", description="faq")
-    tool.call("warranty?")
-    trace = recorded(handler)
-    assert (trace.root.kind, trace.root.name) == ("tool", "faq")
-    assert [child.name for child in trace.children(trace.root)] == ["RetrieverQueryEngine.query"]
-
-
-# --- whose calls they are -----------------------------------------------------------------------------------
-
-
-def test_session_user_and_tags_come_from_instrument_tags(handler):
-    tags = {"session_id": "visit-1", "user_id": "sam.carter", "tags": ["shop"], "route": "/ask"}
-    with instrument_tags(tags):
-        index().as_query_engine(llm=mock()).query("what?")
-    trace = recorded(handler)
-    assert trace.root.session_id == "visit-1"
-    assert trace.root.user_id not in (None, "sam.carter")
-    assert trace.root.tags == ("shop",)
-    assert trace.root.attributes[METADATA] == {"route": "/ask"}
-    assert {one.session_id for one in trace.spans} == {"visit-1"}
-
-
-def test_a_context_block_holds_for_llama_index_too(handler):
-    with context(session_id="visit-2", prompt_version="7"):
-        mock().complete("x")
-    assert recorded(handler).root.session_id == "visit-2"
-    assert recorded(handler).root.prompt_version == "7"
-
-
-def test_settings_of_llama_index_work_as_well_as_arguments(handler, monkeypatch):
-    monkeypatch.setattr(Settings, "_llm", mock())
-    monkeypatch.setattr(Settings, "_embed_model", MockEmbedding(embed_dim=4))
-    VectorStoreIndex.from_documents([Document(text="one")]).as_query_engine().query("x")
-    settled(handler)
-    assert of_kind(recorded(handler), "llm")
