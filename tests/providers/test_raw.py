@@ -1,5 +1,6 @@
 """Raw responses, as a client or LlamaIndex gives them: every shape of usage, every word for an end."""
 
+import importlib
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from spanscope import semconv
 from spanscope.providers import (
@@ -242,6 +244,29 @@ def test_a_raw_body_says_all(name, said, reason):
     assert facts.get("tool_names", ()) == tuple(called for called, _ in said.tools)
     assert facts.get("response_model") == (None if name in ("bedrock converse", "cohere") else said.model)
     assert all(made["args_valid"] for made in attributes.get(semconv.TOOL_CALLS, ()))
+
+
+SDK_CLASSES = {
+    "openai": "openai.types.chat:ChatCompletion",
+    "openai responses": "openai.types.responses:Response",
+    "anthropic": "anthropic.types:Message",
+    "google": "google.genai.types:GenerateContentResponse",
+    "groq": "groq.types.chat:ChatCompletion",
+    "cohere": "cohere:V2ChatResponse",
+}
+
+
+@pytest.mark.parametrize(("name", "said", "reason"), [one for one in BODIES if one.values[0] in SDK_CLASSES])
+def test_an_object_of_the_sdk_says_the_same_as_its_body(name, said, reason):
+    module, _, kind = SDK_CLASSES[name].partition(":")
+    body = json.loads(TRIED[name].wire.whole(said).body)
+    try:
+        made = getattr(importlib.import_module(module), kind).model_validate(body)
+    except ValidationError:
+        made = getattr(importlib.import_module(module), kind).model_construct(**body)
+    found, wanted = facts_of_response(made), facts_of_response(body)
+    assert found.facts == wanted.facts
+    assert found.attributes.items() >= wanted.attributes.items()
 
 
 def test_the_lines_of_ollama_say_all_at_the_end():

@@ -62,11 +62,12 @@ def test_cache_writes_are_counted_once(call, streamed):
 @pytest.mark.parametrize("tier", ["flex", "priority"])
 @pytest.mark.parametrize("name", ["openai", "openai responses"])
 def test_a_service_tier_is_read_and_hides_no_part(call, name, tier, streamed):
-    said = Said(tier=tier, reasoning=5, finish="stop" if name == "openai" else "completed")
+    said = Said(tier=tier, reasoning=5, written=8, finish="stop" if name == "openai" else "completed")
     formats = {"openai": wire.CHAT, "openai responses": wire.RESPONSES}[name]
     span = call(name, (formats.stream if streamed else formats.whole)(said), streamed=streamed)
     assert span.attributes[semconv.SERVICE_TIER] == tier
-    assert (span.input_tokens, span.cache_read_tokens, span.reasoning_tokens) == (47, 16, 5)
+    assert (span.input_tokens, span.cache_read_tokens, span.cache_write_tokens) == (55, 16, 8)
+    assert span.reasoning_tokens == 5
 
 
 def test_a_tier_that_is_only_asked_for_is_not_served(call):

@@ -72,7 +72,11 @@ def _chat_usage(said: Said) -> dict[str, Any]:
         "prompt_tokens": said.taken,
         "completion_tokens": said.made,
         "total_tokens": said.taken + said.made,
-        "prompt_tokens_details": {"cached_tokens": said.read, "audio_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": said.read,
+            "cache_write_tokens": said.written,
+            "audio_tokens": 0,
+        },
         "completion_tokens_details": {"reasoning_tokens": said.reasoning, "audio_tokens": 0},
     }
 
@@ -251,7 +255,7 @@ def _response(said: Said) -> dict[str, Any]:
         "incomplete_details": {"reason": said.finish} if cut else None,
         "usage": {
             "input_tokens": said.taken,
-            "input_tokens_details": {"cached_tokens": said.read},
+            "input_tokens_details": {"cached_tokens": said.read, "cache_write_tokens": said.written},
             "output_tokens": said.made,
             "output_tokens_details": {"reasoning_tokens": said.reasoning},
             "total_tokens": said.taken + said.made,

@@ -87,7 +87,7 @@ def _part(details: Mapping[str, Any], name: str) -> int | None:
 
 def _written(details: Mapping[str, Any], hour: int | None) -> int | None:
     """The sum of the cache writes may stand under its own name, under the parts' names, or both."""
-    whole = count(details.get("cache_creation"))
+    whole = _part(details, "cache_creation")
     parts = [n for n in (count(details.get("ephemeral_5m_input_tokens")), hour) if n is not None]
     return max(whole or 0, sum(parts)) if parts or whole is not None else None
 

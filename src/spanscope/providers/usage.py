@@ -274,7 +274,8 @@ def _bedrock_models(raw: Any) -> Usage | None:
     if (asked := count(get(raw, "inputTextTokenCount"))) is not None:
         made = [count(get(one, "tokenCount")) for one in items(get(raw, "results"))]
         return normal(asked, made[0] if made else None)
-    return normal(count(get(raw, "prompt_token_count")), count(get(raw, "generation_token_count")))
+    made = count(get(raw, "generation_token_count"))
+    return None if made is None else normal(count(get(raw, "prompt_token_count")), made)
 
 
 def _count(*found: Any) -> int | None:
