@@ -23,6 +23,11 @@ _ASKED: dict[str, Any] = {"temperature": 0.25, "max_tokens": 64, "max_retries": 
 @cache
 def client(name: str, url: str) -> Any:
     """The chat model of this provider, pointed at `url`."""
+    return fresh(name, url)
+
+
+def fresh(name: str, url: str) -> Any:
+    """The same, made anew."""
     return _MAKERS[name](url)
 
 
@@ -61,7 +66,8 @@ def _google(url: str) -> Any:
     )
 
 
-def _boto(url: str) -> Any:
+def boto(url: str) -> Any:
+    """A client of AWS's own."""
     import boto3
     from botocore.config import Config
 
@@ -75,7 +81,7 @@ def _converse(url: str) -> Any:
     from langchain_aws import ChatBedrockConverse
 
     return ChatBedrockConverse(
-        model="anthropic.claude-3-haiku-20240307-v1:0", client=_boto(url), bedrock_client=_boto(url),
+        model="anthropic.claude-3-haiku-20240307-v1:0", client=boto(url), bedrock_client=boto(url),
         temperature=0.25, max_tokens=64,
     )  # fmt: skip
 

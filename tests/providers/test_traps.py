@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from spanscope import ObsHandler, semconv
 
 from . import clients, wire
+from .cases import TRIED, expected
 from .conftest import watched
 from .server import Reply
 from .wire import Said
@@ -132,6 +133,29 @@ def test_a_stream_that_broke_keeps_what_had_come(failed_call):
     assert semconv.HTTP_STATUS_CODE not in span.attributes
 
 
+def test_a_stream_that_ends_early_and_cleanly_says_that_it_is_not_whole(call):
+    whole = wire.CHAT.stream(Said())
+    span = call("openai", replace(whole, parts=whole.parts[:3]), streamed=True)
+    assert (span.status, span.finish_reason, span.usage_source) == ("ok", None, "missing")
+    assert span.attributes[semconv.USAGE_MISSING_REASON] == "the stream ended before its usage came"
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "google", "mistral", "groq", "cohere", "ollama"])
+async def test_asynchronous_streams_say_the_same(provider, handler, name):
+    tried = TRIED[name]
+    said = Said(finish=tried.stop, **tried.said)
+    provider.reply = tried.wire.stream(said)
+    with watched(handler) as spans:
+        model = clients.fresh(name, provider.url)  # its connections belong to this event loop
+        _ = [piece async for piece in model.astream("hi", {"callbacks": [handler]})]
+    (span,) = spans
+    wanted = expected(tried, said, "stop", streamed=True)
+    assert {fact: getattr(span, fact) for fact, value in wanted.items() if value} == {
+        fact: value for fact, value in wanted.items() if value
+    }
+    assert 0 < span.time_to_first_token_ms <= span.duration_ms
+
+
 # --- models ---------------------------------------------------------------------------------------------
 
 
@@ -148,6 +172,20 @@ def test_a_text_completion_repeats_the_request_as_its_model(call, provider):
     )
     assert (span.request_model, span.response_model) == ("model-asked-for", None)
     assert (span.finish_reason, span.input_tokens, span.output_tokens) == ("length", 5, 3)
+
+
+@pytest.mark.parametrize(("word", "ours"), [("FINISH", "stop"), ("LENGTH", "length")])
+def test_an_older_model_of_bedrock_is_read_as_far_as_it_is_handed_on(call, provider, word, ours):
+    from langchain_aws import ChatBedrock
+
+    name = "amazon.titan-text-express-v1"
+    model = ChatBedrock(
+        model_id=name, client=clients.boto(provider.url), bedrock_client=clients.boto(provider.url)
+    )
+    span = call("", wire.titan_whole(Said(finish=word)), model=model)
+    assert (span.request_model, span.response_model, span.provider) == (name, None, "amazon_bedrock")
+    assert (span.input_tokens, span.output_tokens, span.usage_source) == (None, None, "missing")
+    assert span.finish_reason in (ours, None)
 
 
 def test_what_the_response_says_beats_the_default_of_the_wrapper(call, provider):

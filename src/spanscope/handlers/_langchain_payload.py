@@ -284,6 +284,8 @@ def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
         reason = "the call has not ended"
     elif call.answer is None or (run.error is not None and not run.chunks):
         reason = "the call failed before it answered"
+    elif run.chunks and "finish_reason" not in draft.facts:
+        reason = "the stream ended before its usage came"
     elif run.chunks:
         reason = "the provider sends no usage with a stream unless asked: stream_usage=True"
     else:

@@ -44,11 +44,8 @@ def usage_facts(answer: Any, provider: Any) -> tuple[Facts, Facts]:
 
 
 def _of_langchain(given: Mapping[str, Any]) -> Usage | None:
-    """LangChain's own form.  Anthropic's streams may lack the input, which LangChain turns into 0."""
+    """LangChain's own form."""
     taken, made = count(given.get("input_tokens")), count(given.get("output_tokens"))
-    if not taken:
-        taken = None  # Nothing was asked and yet answered: the provider left the number out.
-        made = made or None
     inside, out = given.get("input_token_details"), given.get("output_token_details")
     read = written = hour = reasoning = audio_in = audio_out = None
     if inside:
@@ -66,7 +63,7 @@ def _of_langchain(given: Mapping[str, Any]) -> Usage | None:
     return normal(
         taken,
         made,
-        total if taken is not None else None,
+        total,
         read=read,
         written=written,
         written_1h=hour,

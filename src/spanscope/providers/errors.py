@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spanscope import semconv
-from spanscope.providers.reading import get
+from spanscope.providers.reading import get as read
 
 _STATUS_NAMES: Final = ("status_code", "code", "http_status", "status")
 _REQUEST_IDS: Final = (
@@ -22,10 +22,10 @@ def http_status(error: BaseException) -> int | None:
     """The HTTP status that an exception carries, wherever its client keeps it; None for none."""
     for holder in _holders(error):
         for name in _STATUS_NAMES:
-            found = get(holder, name)
+            found = _get(holder, name)
             if isinstance(found, int) and not isinstance(found, bool) and 100 <= found <= 599:
                 return int(found)
-        found = get(get(holder, "ResponseMetadata"), "HTTPStatusCode")  # boto
+        found = _get(_get(holder, "ResponseMetadata"), "HTTPStatusCode")  # boto
         if isinstance(found, int):
             return found
     return None
@@ -37,8 +37,8 @@ def facts_of_error(error: BaseException) -> dict[str, Any]:
     if (status := http_status(error)) is not None:
         found[semconv.HTTP_STATUS_CODE] = status
     for holder in _holders(error):
-        asked = get(holder, "request_id") or get(get(holder, "ResponseMetadata"), "RequestId")
-        headers = get(holder, "headers") or get(get(holder, "ResponseMetadata"), "HTTPHeaders")
+        asked = _get(holder, "request_id") or _get(_get(holder, "ResponseMetadata"), "RequestId")
+        headers = _get(holder, "headers") or _get(_get(holder, "ResponseMetadata"), "HTTPHeaders")
         if not asked and headers is not None:
             asked = request_id_of(headers)
         if isinstance(asked, str) and asked:
@@ -55,9 +55,17 @@ def _holders(error: BaseException) -> Iterator[Any]:
     while one is not None and id(one) not in seen and len(seen) < 4:
         seen.add(id(one))
         yield one
-        if (response := get(one, "response")) is not None:
+        if (response := _get(one, "response")) is not None:
             yield response
         one = one.__cause__
+
+
+def _get(holder: Any, name: str) -> Any:
+    """A part of an exception; some are properties that raise when there is nothing to give."""
+    try:
+        return read(holder, name)
+    except Exception:  # noqa: BLE001  the boundary of a fact: what cannot be read is not known
+        return None
 
 
 def request_id_of(headers: Any) -> str | None:

@@ -64,7 +64,7 @@ def normal(
     cache_beside: bool = False,
     reasoning_beside: bool = False,
 ) -> Usage | None:
-    """Counts as given, in normal form; None when neither input nor output is known.
+    """Counts as given, in normal form; None when neither input nor output is known.  Input of 0 is unknown.
 
     `cache_beside`, `reasoning_beside`: they are not counted in input or output yet.  Where it is not said,
     the numbers tell: a part that is greater than its whole, or that is missing from it in the total, stands
@@ -85,7 +85,12 @@ def normal(
         and (reasoning_beside or reasoning > made or _beside(made, taken, total, reasoning))
     ):
         made += reasoning
-    if taken is not None and made is not None:
+    if not taken:
+        # Nothing was asked and yet answered: whoever says 0 had no number.
+        taken = total = None
+        if not made:
+            return None
+    elif made is not None:
         total = max(total or 0, taken + made)
     return Usage(
         taken,
@@ -272,8 +277,8 @@ def _watsonx(raw: Any) -> Usage | None:
 def _bedrock_models(raw: Any) -> Usage | None:
     """Titan, and Llama on Bedrock, each in a way of its own."""
     if (asked := count(get(raw, "inputTextTokenCount"))) is not None:
-        made = [count(get(one, "tokenCount")) for one in items(get(raw, "results"))]
-        return normal(asked, made[0] if made else None)
+        result = next(iter(items(get(raw, "results"))), None)
+        return normal(asked, count(get(result, "tokenCount")))
     made = count(get(raw, "generation_token_count"))
     return None if made is None else normal(count(get(raw, "prompt_token_count")), made)
 
