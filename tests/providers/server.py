@@ -1,6 +1,7 @@
 """A provider on loopback: answers every request with what it was last told to answer."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +16,8 @@ class Reply:
     status: int = 200
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    pause_s: float = 0.0
+    """Before each part."""
 
 
 class Provider(ThreadingHTTPServer):
@@ -64,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for part in reply.parts:
+            time.sleep(reply.pause_s)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         self.wfile.write(b"0\r\n\r\n")
 

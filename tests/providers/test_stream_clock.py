@@ -1,10 +1,16 @@
 """When a stream began: at its first piece that says something, and once."""
 
+from dataclasses import replace
+
 import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from spanscope import semconv
 from spanscope.handlers._langchain_stream import ANSWER, NOTHING, SOMETHING, says
+
+from . import wire
+from .wire import Said
 
 
 def piece(content="", **more):
@@ -48,3 +54,26 @@ PIECES = [
 )
 def test_a_piece_counts_when_it_says_something(token, chunk, said):
     assert says(token, chunk) == said
+
+
+PAUSE_S = 0.03
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "deepseek"])
+def test_the_clock_stops_at_what_is_said_first(call, name):
+    """The first piece is empty, then come two of reasoning (OpenAI shows none), then the answer."""
+    formats = {"openai": wire.CHAT, "anthropic": wire.ANTHROPIC, "deepseek": wire.DEEPSEEK}[name]
+    said = Said(thought="" if name == "openai" else "Paris is in France.", made=30, reasoning=18)
+    span = call(name, replace(formats.stream(said), pause_s=PAUSE_S), streamed=True)
+    first_ms, text_ms = span.time_to_first_token_ms, span.attributes.get(semconv.FIRST_TEXT_MS)
+    assert first_ms >= 2 * PAUSE_S * 1000
+    assert span.duration_ms - first_ms >= PAUSE_S * 1000
+    if said.thought:
+        assert text_ms - first_ms >= 2 * PAUSE_S * 1000
+    else:
+        assert text_ms is None
+    assert span.tokens_per_second == pytest.approx(30_000 / span.duration_ms)
+    seen = 30 if said.thought else 12  # of reasoning that was not shown nobody waited for a token
+    assert span.attributes[semconv.TIME_PER_TOKEN_MS] == pytest.approx(
+        (span.duration_ms - first_ms) / (seen - 1)
+    )
