@@ -99,7 +99,8 @@ class Guard:
 def watch_body(response: Any, run: Run) -> None:
     """Turn `response` into one that tells of its body; for its reader it is what it was."""
     watch = run.payload.watch = Watch(run)
-    response.__class__ = _watched(type(response))
+    kind: Any = type(response)
+    response.__class__ = _watched(kind)
     response._spanscope_watch = watch
 
 

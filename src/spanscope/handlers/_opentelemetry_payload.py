@@ -187,7 +187,7 @@ def _parameters(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
 def _usage(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
     if run.kind not in semconv.MODEL_KINDS:
         return
-    counts = {
+    counts: dict[str, Any] = {
         part: next((n for name in names if (n := count(given.get(name))) is not None), None)
         for part, names in _COUNTS.items()
     }

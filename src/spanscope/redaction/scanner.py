@@ -9,12 +9,13 @@ Used by `engine`.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Rule
-from spanscope.redaction.sieves import re2_sieve, word_sieve
+from spanscope.redaction.sieves import Sieve, re2_sieve, word_sieve
 
 PIECE: Final = 1_024
 OVERLAP: Final = 512
@@ -37,13 +38,19 @@ class OutOfTime(Exception):
     """The time for this record is over; what was not searched must not be shown."""
 
 
+@lru_cache(maxsize=8)
+def _sieve(rules: tuple[Rule, ...], re2: bool) -> Sieve:
+    """Made once for a set of rules: its automata take milliseconds and megabytes."""
+    return (re2_sieve(rules) if re2 else None) or word_sieve(rules)
+
+
 class Scanner:
     """Runs a fixed set of rules.  `re2` False leaves google-re2 aside even where it is installed."""
 
     def __init__(self, rules: Sequence[Rule], *, re2: bool = True) -> None:
         self.rules = tuple(rules)
         self._finders = [rule.find for rule in self.rules]
-        self._sieve = (re2_sieve(self.rules) if re2 else None) or word_sieve(self.rules)
+        self._sieve = _sieve(self.rules, re2)
 
     def find(self, text: str, *, deadline: float | None = None) -> list[Found]:
         """All that was found, in the order of the text, without overlaps.  Raises `OutOfTime`."""
