@@ -1,8 +1,8 @@
 """How much the redactor finds, how much it leaves alone, and how fast: `python benchmarks/redaction.py`.
 
-Over a labelled corpus (see `redaction_corpus`), beside Presidio's pattern recognisers and detect-secrets in the
-same run, where those are installed.  A value counts as leaked when 40 % of it, and at least four characters,
-stand in the output; a finding counts as right when it covers mostly what was planted.
+Over a labelled corpus (see `redaction_corpus`), beside Presidio's pattern recognisers and detect-secrets in
+the same run, where those are installed.  A value counts as leaked when 40 % of it, and at least four
+characters, stand in the output; a finding counts as right when it covers mostly what was planted.
 """
 
 import argparse
@@ -26,7 +26,36 @@ from spanscope.redaction import Redactor
 Spans = list[tuple[int, int, str]]
 Find = Callable[[str], Spans]
 
-HOSTILE = ("a.", "sk-", '"', ":", "1", "1 ", "4444 ", "@", "a.b.c@", "eyJ.", "://a@", "key=", 'token="', "id: ", "born 1", "+1 2 3 4", "-----BEGIN PRIVATE KEY-----", "12 Main ", "passport ", "DE89 ", "::", "a1")  # fmt: skip
+HOSTILE = (
+    *(
+        "a.",
+        "sk-",
+        '"',
+        ":",
+        "1",
+        "1 ",
+        "4444 ",
+        "@",
+        "a.b.c@",
+        "eyJ.",
+        "://a@",
+        "key=",
+        'token="',
+        "id: ",
+        "born 1",
+    ),
+    *(
+        "+1 2 3 4",
+        "-----BEGIN PRIVATE KEY-----",
+        "12 Main ",
+        "passport ",
+        "DE89 ",
+        "::",
+        "a1",
+        "cookie=",
+        "curl -u ",
+    ),
+)
 
 
 def longest_left(value: str, text: str) -> int:
@@ -124,7 +153,7 @@ def judge(find: Find, corpus: Iterable[Labelled]) -> dict[str, Any]:
             changed += bool(spans)
     personal = [kind for kind in total if kind not in SECRETS]
     return {
-        "leaked_personal": share(sum(leaked[kind] for kind in personal), sum(total[kind] for kind in personal)),
+        "leaked_personal": share(*[sum(counted[kind] for kind in personal) for counted in (leaked, total)]),
         "leaked_secrets": share(sum(leaked[kind] for kind in SECRETS), sum(total[kind] for kind in SECRETS)),
         "precision": share(sum(right.values()), sum(found_of.values())),
         "harmless_changed": share(changed, clean),
@@ -178,7 +207,7 @@ def show(results: dict[str, dict[str, Any]], speeds: dict[str, float]) -> None:
     percent = lambda value: "    -" if value is None else f"{100 * value:5.1f}"  # noqa: E731
     with section("In percent"):
         print(f"{'':24}" + "".join(f"{name:>17}" for name in results))
-        for key in ("leaked_personal", "leaked_secrets", "precision", "harmless_changed", "near_misses_touched"):
+        for key in list(next(iter(results.values())))[:5]:
             print(f"{key:24}" + "".join(f"{percent(one[key]):>17}" for one in results.values()))
         print(f"{'MB/s':24}" + "".join(f"{speeds[name]:17.3f}" for name in results))
     mine = results["spanscope"]

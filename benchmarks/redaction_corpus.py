@@ -62,9 +62,9 @@ TEMPLATES = (
     "KeyError: 'C:\\\\Users\\\\{USER}\\\\AppData\\\\Local\\\\cache.db'",
     # logs
     "2024-03-01 10:22:31,123 INFO login ok user={EMAIL} ip={IP} took=31ms",
-    "{IP} - - [01/Mar/2024:10:22:31 +0000] \"GET /index.html HTTP/1.1\" 200 512",
+    '{IP} - - [01/Mar/2024:10:22:31 +0000] "GET /index.html HTTP/1.1" 200 512',
     "Mar  1 10:22:31 host dhcpd: DHCPACK on {IP} to {MAC} via eth0",
-    "level=warn msg=\"retry\" password={PASSWORD} attempt=3",
+    'level=warn msg="retry" password={PASSWORD} attempt=3',
     "DEBUG export OPENAI_API_KEY={KEY}",
     "sms gateway: delivered to {PHONE} in 2 s",
     "ERROR payment declined card={CARD} amount=12.50",
@@ -81,7 +81,7 @@ TEMPLATES = (
     'resource "x" "y" {{\n  client_secret = "{OPAQUE}"\n}}',
     "git clone https://oauth2:{KEY}@gitlab.com/acme/app.git",
     "spring.datasource.password: {PASSWORD}",
-    "<add key=\"ApiToken\" value=\"{OPAQUE}\" />",
+    '<add key="ApiToken" value="{OPAQUE}" />',
     # other languages
     "Meine Telefonnummer ist {PHONE}, meine E-Mail {EMAIL}.",
     "Ich wohne in der {ADDRESS} und bin am {DOB} geboren.",
@@ -159,7 +159,8 @@ def build(seed: int = 1, rounds: int = 20) -> list[Labelled]:
     random = Random(seed)
     corpus = []
     for _ in range(rounds):
-        for template in TEMPLATES:
+        for pattern in TEMPLATES:
+            template = pattern
             planted: list[tuple[str, str]] = []
             for kind, make in VALUES.items():
                 while f"{{{kind}}}" in template:

@@ -21,13 +21,15 @@ def some(random: Random, alphabet: str, count: int) -> str:
 def digits(random: Random, mask: str) -> str:
     """`###-###` with a digit for each `#`, and `%` for one that is not zero."""
     return "".join(
-        random.choice(DIGITS) if sign == "#" else random.choice("123456789") if sign == "%" else sign for sign in mask
+        random.choice(DIGITS) if sign == "#" else random.choice("123456789") if sign == "%" else sign
+        for sign in mask
     )
 
 
 def luhn(body: str) -> str:
     total = sum(
-        int(char) if place % 2 else sum(divmod(2 * int(char), 10)) for place, char in enumerate(reversed(body))
+        int(char) if place % 2 else sum(divmod(2 * int(char), 10))
+        for place, char in enumerate(reversed(body))
     )
     return body + str(-total % 10)
 
@@ -41,7 +43,14 @@ TLDS = "com org net io co.uk de fr com.br co.jp edu gov.au info dev museum".spli
 def email(random: Random) -> str:
     first, last = random.choice(FIRST), random.choice(LAST)
     local = random.choice(
-        (f"{first}.{last}", f"{first[0]}{last}", f"{first}_{last}{random.randint(1, 99)}", f"{first}+news", f"{last}-{first}", first)
+        (
+            f"{first}.{last}",
+            f"{first[0]}{last}",
+            f"{first}_{last}{random.randint(1, 99)}",
+            f"{first}+news",
+            f"{last}-{first}",
+            first,
+        )
     )
     ascii_only = local.encode("ascii", "ignore").decode() or "info"
     return f"{random.choice((ascii_only, ascii_only.upper(), ascii_only))}@{random.choice(('', 'mail.'))}{random.choice(WORDS)}.{random.choice(TLDS)}"
@@ -83,10 +92,17 @@ IBANS = {"DE": "#" * 18, "FR": "#" * 10 + "X" * 11 + "##", "GB": "A" * 4 + "#" *
 
 def iban(random: Random) -> str:
     country = random.choice(sorted(IBANS))
-    body = "".join(random.choice(DIGITS if sign == "#" else UPPER if sign == "A" else UPPER + DIGITS) for sign in IBANS[country])
+    body = "".join(
+        random.choice(DIGITS if sign == "#" else UPPER if sign == "A" else UPPER + DIGITS)
+        for sign in IBANS[country]
+    )
     check = 98 - int("".join(str(int(char, 36)) for char in f"{body}{country}00")) % 97
     compact = f"{country}{check:02}{body}"
-    return compact if random.random() < 0.5 else " ".join(compact[at : at + 4] for at in range(0, len(compact), 4))
+    return (
+        compact
+        if random.random() < 0.5
+        else " ".join(compact[at : at + 4] for at in range(0, len(compact), 4))
+    )
 
 
 def ssn(random: Random) -> str:
@@ -102,7 +118,9 @@ def _weighted(body: str, weights: Sequence[int]) -> int:
 def national_id(random: Random) -> str:
     """Numbers of a dozen countries, each with its check digits."""
     day, month, year = random.randint(1, 28), random.randint(1, 12), random.randint(40, 99)
-    match random.choice("cpf dni nie nir nino hetu personnummer cpr pan codice ahv rrn ric pesel nric".split()):
+    match random.choice(
+        "cpf dni nie nir nino hetu personnummer cpr pan codice ahv rrn ric pesel nric".split()
+    ):
         case "cpf":
             body = some(random, DIGITS, 9)
             for _ in range(2):
@@ -145,7 +163,10 @@ def national_id(random: Random) -> str:
             return f"{body[:6]}-{body[6:]}{(11 - _weighted(body, (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)) % 11) % 10}"
         case "ric":
             body = f"110101{1900 + year}{month:02}{day:02}{random.randint(1, 999):03}"
-            return body + "10X98765432"[_weighted(body, (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11]
+            return (
+                body
+                + "10X98765432"[_weighted(body, (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11]
+            )
         case "pesel":
             body = f"{year:02}{month:02}{day:02}{some(random, DIGITS, 4)}"
             return "PESEL: " + body + str(-_weighted(body, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10)
@@ -240,7 +261,9 @@ def coordinates(random: Random) -> str:
 
 
 def user(random: Random) -> str:
-    return random.choice(FIRST).encode("ascii", "ignore").decode() + random.choice(("", str(random.randint(1, 99)), f".{random.choice(LAST)[:4]}"))
+    return random.choice(FIRST).encode("ascii", "ignore").decode() + random.choice(
+        ("", str(random.randint(1, 99)), f".{random.choice(LAST)[:4]}")
+    )
 
 
 def passport(random: Random) -> str:

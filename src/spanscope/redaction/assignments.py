@@ -76,6 +76,9 @@ _NO_SECRET_NAME = re.compile(
     r"|first|last|next|prev(?:ious)?|page|continuation|per|used|count|of|image|audio|text|new|budget)[_-]?tokens?$",
     re.IGNORECASE,
 )
+_OTHER_WORD = re.compile(
+    r"tokeni[sz]|secretar|passag|passeng|passiv|passion|compass|bypass|keyboard|jwt_?alg", re.IGNORECASE
+)
 _HARMLESS = frozenset(
     {
         *("none", "null", "true", "false", "undefined", "nil", "nan", "str", "string", "bytes", "int", "bool", "float"),
@@ -181,7 +184,7 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
         or value.startswith(("[SECRET", "[withheld"))
     ):
         return False
-    if _NO_SECRET_NAME.search(name):
+    if _NO_SECRET_NAME.search(name) or _OTHER_WORD.search(name):
         return False
     rest = match["rest"]
     small = squashed(name)
@@ -348,7 +351,15 @@ def _name_before(text: str, at: int) -> str | None:
     first, lowest = last, max(0, last - 60)
     while first > lowest and ((char := text[first - 1]).isalnum() or char in "_-."):
         first -= 1
-    return text[first:last] if last - first >= 2 else None
+    name = text[first:last]
+    if name.lower() in ("value", "val") and text[first - 1 : first] in (" ", '"', "'"):
+        before = _NAME_OF_VALUE.search(text, max(0, first - 80), first)
+        return name if before is None else before[1]
+    return name if last - first >= 2 else None
+
+
+# `<add key="token" value="…">` and `"name": "token", "value": "…"`
+_NAME_OF_VALUE = re.compile(r"([\w.\-]{2,60})\\?[\"']\s*,?\s*\\?[\"']?\Z")
 
 
 # --- headers ----------------------------------------------------------------------------------------------

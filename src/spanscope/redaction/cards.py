@@ -51,6 +51,9 @@ def _cards_in(page: Page, match: re.Match[str]) -> Iterable[Place]:
     index = 0
     while index < len(groups):
         digits, after = "", None
+        if len(groups) > index + 1 and groups[index][1] - groups[index][0] in (3, 5):
+            index += 1  # cards are written in groups of four, of six, or in one
+            continue
         for last in range(index, len(groups)):
             digits += page.text[groups[last][0] : groups[last][1]]
             if len(digits) > 19:

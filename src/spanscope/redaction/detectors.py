@@ -72,7 +72,7 @@ class GlinerDetector:
 
 
 class PresidioDetector:
-    """Entities by Presidio: its analyzer as given, or the default one (`pip install 'spanscope[presidio]'`)."""
+    """Entities by Presidio: by the analyzer given, or by its default one (`spanscope[presidio]`)."""
 
     def __init__(
         self,

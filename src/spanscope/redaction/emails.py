@@ -23,6 +23,7 @@ _SPELLED = re.compile(
     re.IGNORECASE,
 )
 _AT_SIGNS: Final = ("[at]", "(at)", "{at}", "<at>")
+_CODE: Final = frozenset({"", "f", "r", "b", "u", "F"})
 _MACHINES: Final = frozenset({"git", "hg", "svn"})
 
 
@@ -56,7 +57,7 @@ def _start_of_local(text: str, at: int, lowest: int) -> int:
         first += 1
     for sign in ("=", "/", "'", "`", "|", "?", "&", "{", "}", "*", "$", "#"):
         found = text.rfind(sign, first, at)
-        if found >= 0:
+        if found >= 0 and not (sign == "'" and text[first:found] not in _CODE and text[found - 1].isalpha()):
             first = found + 1
     if first > 0 and text[first - 1] == "\\" and first + 1 < at and text[first] in "nrt":
         first += 1  # an escaped line break

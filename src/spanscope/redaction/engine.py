@@ -48,6 +48,7 @@ _NAMES_IN_PROSE = (
     "key",
     "пароль",
 )
+_LONG_WORD = re.compile(r"[^\s]{20}")
 _PLAIN_ID = re.compile(
     r"[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
@@ -340,7 +341,7 @@ class Redactor:
 
 
 def redactor_from(given: Any) -> Redactor:
-    """The redactor that a setting says: a `Redactor`, its arguments, a path, None for the file of the environment.
+    """The redactor of a setting: a `Redactor`, its arguments, a path, None for what the environment says.
 
     Without any setting, `redaction.toml` in the working directory is *not* read: name it, or set
     `SPANSCOPE_REDACTION`.  Raises `ConfigError`.
@@ -385,7 +386,7 @@ def _names_a_secret(text: str) -> bool:
     for name in _NAMES_IN_PROSE:
         if name in small:
             return True
-    return "AKIA" in text or "ASIA" in text
+    return _LONG_WORD.search(text) is not None
 
 
 def _encodable(text: str) -> str:

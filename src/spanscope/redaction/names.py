@@ -16,7 +16,8 @@ _SECRET_NAME = re.compile(
       | pass(?:word|wd|phrase|code)s?(?:hash|confirm(?:ation)?|again|repeat|new|old|\d)?$
       | secrets?$ | secretvalue$ | authorization$ | cookies?$ | credentials?$ | creds$ | connectionstring$
       | (?:^|[a-z])(?:auth|id|bearer|refresh|access|api|session|security|csrf|xsrf|bot|user)tokens?$ | token$
-      | privatepem$ | keypem$ | mnemonic$ | (?:seed|recovery)(?:phrase|words|codes?)$ | sas(?:url|token)$ | dsn$
+      | privatepem$ | keypem$ | mnemonic$
+      | (?:seed|recovery)(?:phrase|words|codes?)$ | sas(?:url|token)$ | dsn$
       | (?:^|card)(?:cvv2?|cvc2?)$ | (?:contrase[nñ]a|kennwort|passwort|wachtwoord|motdepasse|senha)$
       | ^(?:pwd|pass|pw|auth|jwt|bearer|apikeys?|pat|pin|pincode|otp|otpcode|totp|mfacode)$
       | (?:db|user|admin|root|database|mysql|smtp|my)(?:pwd|pass)$""",

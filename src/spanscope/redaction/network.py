@@ -41,33 +41,36 @@ def _v4(page: Page, start: int, end: int) -> Iterable[Place]:
     if _DOTS.search(text, start, end) is None:
         return
     for match in _V4_SIMPLE.finditer(text, start, end):
-        first, last = match.span()
         octets = match[0].split(".")
-        if not all(int(octet) < 256 and (len(octet) == 1 or octet[0] != "0") for octet in octets):
-            continue
-        before, after = text[max(0, first - 2) : first], text[last : last + 2]
         if (
-            before
-            and (before[-1].isalnum() or before[-1] in "._$^~<>%")
-            and before not in ("\\n", "\\t", "\\r")
+            all(int(octet) < 256 and (len(octet) == 1 or octet[0] != "0") for octet in octets)
+            and not _NAMELESS.fullmatch(match[0])
+            and _stands_alone(page, *match.span())
+            and not is_version(page, match.start())
+            # 1.2.3.4 is more often the version of something.
+            and (any(int(octet) > 20 for octet in octets) or is_about_a_host(page, match.start()))
         ):
-            continue
-        if (
-            before[-1:] in "-="
-            and before
-            and (before[:1].isalnum() or before[:1] in "-=<>~!")
-            and not is_about_a_host(page, first - 1)
-        ):
-            if before[-1] == "-" or before[:1] in "=<>~!":
-                continue  # name-1.2.3.4, name==1.2.3.4
-        if after and (after[0].isalnum() or after[0] in "_-" or (after[0] == "." and after[1:].isalnum())):
-            if not (after[0] == "-" and after[1:].isdigit()):
-                continue
-        if _NAMELESS.fullmatch(match[0]) or is_version(page, first):
-            continue
-        if all(int(octet) <= 20 for octet in octets) and not is_about_a_host(page, first):
-            continue
-        yield first, last
+            yield match.span()
+
+
+def _stands_alone(page: Page, first: int, last: int) -> bool:
+    """Whether this is no part of a longer name or number, such as `acme-1.2.3.4.tar.gz` or `acme==1.2.3.4`."""
+    before, after = page.text[max(0, first - 2) : first], page.text[last : last + 2]
+    if before and (before[-1].isalnum() or before[-1] in "._$^~<>%") and before not in ("\\n", "\\t", "\\r"):
+        return False
+    if (
+        before[-1:] == "-"
+        and not is_about_a_host(page, first - 1)
+        and (before[0].isalnum() or before[0] in "-=<>~!")
+    ):
+        return False
+    if before[-1:] == "=" and before[0] in "=<>~!" and not is_about_a_host(page, first - 1):
+        return False
+    if after[:1] == "-":
+        return after[1:].isdigit()
+    return not (
+        after and (after[0].isalnum() or after[0] == "_" or (after[0] == "." and after[1:].isalnum()))
+    )
 
 
 def _v6(page: Page, start: int, end: int) -> Iterable[Place]:

@@ -22,7 +22,7 @@ _VECTOR_IN_TEXT: Final = 128
 DATA_URI = re.compile(
     r"data:([\w.+-]{1,64}/[\w.+-]{1,64})?(?:;[\w=.-]{1,64}){0,4},([\w+/=%.~-]*+)", re.IGNORECASE
 )
-# The first character is read before the one ahead of it is looked at, by which `re` skips what cannot begin one.
+# The character before is looked at after the first, so that `re` can skip what cannot begin one.
 BASE64_RUN = re.compile(
     r"[A-Za-z0-9+/_-](?<![A-Za-z0-9+/_-].)(?:[A-Za-z0-9+/_-]{511,}+={0,2}|(?:[A-Za-z0-9+/]{59,75}\r?\n){8,}+[A-Za-z0-9+/]*={0,2})"
 )

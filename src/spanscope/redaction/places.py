@@ -24,7 +24,7 @@ _CITY = (
     r"(?:,?\s{1,4}(?:[0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]?\s?[0-9][A-Z]{2}|[A-Z][0-9][A-Z]\s?[0-9][A-Z][0-9]|[0-9]{4,6}))?"
 )
 _ENGLISH = re.compile(
-    rf"[0-9](?<![\w.$€£#].)[0-9]{{0,5}}(?:-[0-9]{{1,5}})?[A-Za-z]?,?\s(?:[NSEW]\.?\s|North\s|South\s|East\s|West\s)?(?:{_NAME}[ ]){{1,4}}{_SUFFIX}(?![\wÀ-ÿ]){_UNIT}{_CITY}"
+    rf"[0-9](?<![\w.$€£#].)[0-9]{{0,5}}(?:-[0-9]{{1,5}})?[A-Za-z]?,?\s(?:[NSEW]\.?\s|North\s|South\s|East\s|West\s)?(?:{_NAME}[ ]){{1,4}}{_SUFFIX}(?![\wÀ-ÿ])(?:\s(?:NW|NE|SW|SE|[NSEW])\b\.?)?{_UNIT}{_CITY}"
 )
 _GERMAN = re.compile(
     r"[A-ZÄÖÜ](?<![\w].)[\wäöüß\-]{0,30}?(?:straße|strasse|str\.|weg|platz|gasse|allee|ufer|damm|ring|chaussee|steig|straat|laan|plein|gracht|kade|gatan|vägen|gata|vej|gade|katu|tie|veien)"
@@ -35,7 +35,7 @@ _GERMAN_SPACED = re.compile(
 )
 _ROMANCE = re.compile(
     r"(?:[0-9]{1,4}(?:\s?(?:bis|ter|quater))?,?\s)?(?:[Rr]ue|[Aa]venue|[Bb]oulevard|[Bb]d|[Cc]hemin|[Pp]lace|[Aa]llée|[Ii]mpasse|[Qq]uai|[Rr]oute|[Cc]ours|Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Pza\.|Paseo|Carrera|Cra\.?|Camino|Ronda|Travesía|Via|Viale|Piazza|Corso|Vicolo|Largo|Strada|Rua|Travessa|Praça|Alameda|Estrada|ul\.|ulica|al\.|ул\.|улица|просп\.)"
-    r"\s(?:(?:de|du|des|de la|del|della|dei|di|da|do|dos|la|le|les|los|las|l'|d'|San|Santa|St|G\.|[A-Z]\.)\s?)*(?:[A-ZÀ-ÞŁŚŻА-Я][\wÀ-ÿ'’.\-]*\s?){1,4}(?:,?\s?(?:n[º°.]?\s?|nº\s?|#\s?|No\.?\s?)?[0-9]{1,5}(?:\s?[-–#]\s?[0-9]{1,4}){0,2}[a-zA-Z]?(?![\w]))?"
+    r"\s(?:(?:de|du|des|de la|del|della|dei|di|da|do|dos|la|le|les|los|las|l'|d'|San|Santa|St|G\.|[A-Z]\.)\s?)*(?:[A-ZÀ-ÞŁŚŻА-Я][\wÀ-ÿ'’.\-]*\s?){1,4}(?:,?\s?(?:n[º°.]?\s?|nº\s?|#\s?|No\.?\s?)?[0-9]{1,4}(?![0-9])(?:\s?[-–#]\s?[0-9]{1,4}){0,2}[a-zA-Z]?(?![\w]))?"
     r"(?:,?\s(?:[0-9]{1,2}[º°ªe]\s?[A-Za-z]?,?\s)?[0-9]{4,5}(?:-[0-9]{3})?\s[A-ZÀ-Þ][\wÀ-ÿ'’\-]+(?:[ \-][A-ZÀ-Þ][\wÀ-ÿ'’]+)?)?"
 )
 _ENGLISH_SIEVE = rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s){{1,6}}{_SUFFIX}"
@@ -312,7 +312,7 @@ _NOBODY = (
     r"|username|user_?name|you|your_?name|me|home|site|web|dev|test|ci|build|jenkins|gitlab-runner|linuxbrew|postgres|nobody|sandbox|vagrant|pi|worker|service|containeradministrator|name|yourname|<.*|\$.*|\{.*|%.*|\.{1,3}|\[.*)"
 )
 _PATH = re.compile(
-    rf"(?:home(?<=(?<![\w.-])/home)|Users(?:(?<=(?<![\w.-])/Users)|(?<=[A-Za-z]:/Users)|(?<=/[a-z]/Users))|(?i:users|settings)(?=\\)(?:(?<=\\[Uu]sers)|(?<=\\USERS)|(?<=and Settings)))(?:\\{{1,4}}|/)"
+    rf"(?:home(?<=(?<![\w.-])/home)(?<!GET /home)(?<!POST /home)(?<!PUT /home)(?<!PATCH /home)(?<!DELETE /home)|Users(?:(?<=(?<![\w.-])/Users)|(?<=[A-Za-z]:/Users)|(?<=/[a-z]/Users))|(?i:users|settings)(?=\\)(?:(?<=\\[Uu]sers)|(?<=\\USERS)|(?<=and Settings)))(?:\\{{1,4}}|/)"
     rf"(?!(?i:{_NOBODY})(?:[/\\\s\"':,)]|\Z))([^/\\\s\"'<>|:*?\]\[)(,;]{{2,64}})"
 )
 

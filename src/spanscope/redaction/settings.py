@@ -137,7 +137,7 @@ def _own_rule(given: Any) -> Rule:
 
 
 def enabled(rules: Sequence[Rule], disable: Any) -> list[Rule]:
-    """The rules but for those whose name or type is in `disable`.  Raises `ConfigError` for one that is not there."""
+    """The rules but for those whose name or type is in `disable`.  Raises `ConfigError` for others."""
     switched_off = set(_texts(disable, "disable"))
     known = {rule.name for rule in rules} | {rule.type for rule in rules}
     if unknown := sorted(switched_off - known):

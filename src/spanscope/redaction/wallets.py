@@ -20,7 +20,7 @@ _CONTEXT = re.compile(
 )
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{40}(?![0-9A-Za-z])")
 _BECH32 = re.compile(
-    r"(?<![A-Za-z0-9])(?:bc1|tb1|ltc1|addr1|addr_test1|stake1|cosmos1|osmo1|inj1|celestia1|bnb1|terra1|erd1)[a-z0-9]{25,110}(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9])(?![0-9a-f]+(?![0-9A-Za-z]))(?:bc1|tb1|ltc1|addr1|addr_test1|stake1|cosmos1|osmo1|inj1|celestia1|bnb1|terra1|erd1)[a-z0-9]{25,110}(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _CASH = re.compile(r"bitcoincash:[qp][a-z0-9]{38,60}(?![A-Za-z0-9])", re.IGNORECASE)
