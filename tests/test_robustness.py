@@ -493,7 +493,7 @@ def test_each_public_name_can_be_imported_from_the_top(name: str):
         (
             ObsHandler,
             "store backends content session_id user_id environment service release prompt_name "
-            "prompt_version tags metadata estimate_tokens prices deployments key",
+            "prompt_version tags metadata estimate_tokens prices deployments key redaction",
         ),
         (debug_trace, "trace_id store expected_model prompt_version max_context_tokens"),
         (open_store, "store key pseudonym"),
