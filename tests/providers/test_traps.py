@@ -275,9 +275,10 @@ def test_bedrock_gives_the_request_id_unasked(call):
     assert call("bedrock converse", wire.CONVERSE.whole(Said())).attributes[semconv.REQUEST_ID] == "req_1"
 
 
-def test_the_address_tells_compatible_hosts_apart(call, provider):
-    """They all call themselves OpenAI."""
-    span = call("openai", wire.CHAT.whole(Said()))
+@pytest.mark.parametrize("name", ["openai", "azure", "anthropic", "groq", "fireworks", "mistral"])
+def test_the_address_tells_compatible_hosts_apart(call, provider, name):
+    """Hosts that copy OpenAI all call themselves OpenAI."""
+    span = call(name, TRIED[name].wire.whole(Said(finish=TRIED[name].stop)))
     assert span.attributes[semconv.SERVER_ADDRESS] == provider.url.removeprefix("http://")
 
 

@@ -166,12 +166,18 @@ def _schema_name(form: Any) -> str | None:
     return None
 
 
+_ADDRESSES: Final = (
+    *("openai_api_base", "base_url", "azure_endpoint", "anthropic_api_url", "groq_api_base", "endpoint_url"),
+    *("fireworks_api_base", "xai_api_base", "api_base", "endpoint"),
+)
+
+
 def server(call: Call) -> Facts:
     """Where the request went, when the client was told: by that alone compatible hosts are told apart."""
     kwargs = call.serialized.get("kwargs") if isinstance(call.serialized, MAPPINGS) else None
     if not isinstance(kwargs, MAPPINGS):
         return NOTHING
-    found = _text_at(kwargs, ("openai_api_base", "base_url", "azure_endpoint", "endpoint_url", "api_base"))
+    found = _text_at(kwargs, _ADDRESSES)
     if found is None or "://" not in found:
         return NOTHING
     host = found.partition("://")[2].partition("/")[0].rpartition("@")[2]
