@@ -218,6 +218,23 @@ def _labelled_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
                 yield match.start(1), match.start(1) + len(value)
 
 
+_UNIT_WORDS = Labels(("apt", "suite", "ste", "unit", "flat"))
+_WITH_UNIT = re.compile(
+    r"[0-9](?<![\w.].)[0-9]{0,5}\s(?:[A-ZÀ-Þ][\wÀ-ÿ'’.\-]*\s){1,4}(?:[0-9]{1,4}[A-Za-z]?,?\s{1,3})?"
+    r"(?:Apt|Suite|Ste|Unit|Flat)\.?\s#?[0-9A-Za-z]{1,5}(?![\w])"
+    r"(?:(?:,?\s{1,4},?\s?[A-ZÀ-Þ][\wÀ-ÿ '’.\-]{1,30}){1,3}?,?\s{1,6}[0-9]{4,6}(?![0-9]))?"
+)
+
+
+def _unit_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
+    """`6750 Koskikatu 25 Apt. 864`: a street that no list knows, with a flat."""
+    text = page.text
+    for at, _ in _UNIT_WORDS.places(page, start, end):
+        match = _WITH_UNIT.search(text, max(0, at - 60), min(len(text), at + 140))
+        if match is not None:
+            yield match.span()
+
+
 def _codes(page: Page, start: int, end: int) -> Iterable[Place]:
     for pattern in (_CITY_STATE_ZIP, _UK_POSTCODE):
         for match in pattern.finditer(page.text, start, end):
@@ -326,6 +343,7 @@ _ROAD_SIEVE = (
 
 RULES: Final = (
     Rule("labelled address", "ADDRESS", _labelled_addresses, labels=_LABELS),
+    Rule("address with unit", "ADDRESS", _unit_addresses, labels=("apt", "suite", "ste", "unit", "flat")),
     Rule("address", "ADDRESS", _addresses, sieve=_ENGLISH_SIEVE),
     Rule(
         "road",
