@@ -1,4 +1,4 @@
-"""LangChain's own form of usage, as its clients have filled it over the years: the same call, the same counts."""
+"""LangChain's own form of usage, as its clients have filled it over the years: one call, the same counts."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -67,9 +67,10 @@ def test_the_clock_stops_at_what_is_said_first(call, name):
     span = call(name, replace(formats.stream(said), pause_s=PAUSE_S), streamed=True)
     first_ms, text_ms = span.time_to_first_token_ms, span.attributes.get(semconv.FIRST_TEXT_MS)
     assert first_ms >= 2 * PAUSE_S * 1000
-    assert span.duration_ms - first_ms >= PAUSE_S * 1000
+    assert first_ms < span.duration_ms
     if said.thought:
-        assert text_ms - first_ms >= 2 * PAUSE_S * 1000
+        assert text_ms >= 4 * PAUSE_S * 1000
+        assert first_ms < text_ms < span.duration_ms
     else:
         assert text_ms is None
     assert span.tokens_per_second == pytest.approx(30_000 / span.duration_ms)
