@@ -143,7 +143,7 @@ def _value_of(text: str, at: int, word: str, match: re.Match[str]) -> Place | No
         value = _trimmed(value)
     elif group == "v1":
         value = value.rstrip("\\")
-    if not value or not value.strip():
+    if not any(map(str.isalnum, value)):
         return None
     name = _name_around(text, at, match.start() + len(match["rest"]))
     if word in _PARTS and not _is_certain_name(text, at, word, name):
@@ -190,8 +190,9 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
     small = squashed(name)
     if small.endswith(("pin", "pincode", "cvv", "cvc", "otp")) or _NUMBER_NAMES.search(small[-6:]):
         return 3 <= len(value) <= 10 and value.replace("-", "").isalnum() and any(map(str.isdigit, value))
-    if rest and _NO_SECRET_REST.search(rest) and not is_secret_name(name):
-        return len(value) >= 20 and looks_random(value) and not rest.lower().endswith(("id", "ids", "name"))
+    strong = "passw" in small or "secret" in small or "pwd" in small
+    if rest and not is_secret_name(name) and (not strong or _NO_SECRET_REST.search(rest)):
+        return len(value) >= 16 and looks_random(value) and not rest.lower().endswith(("id", "ids", "name"))
     if folded == small or squashed(value) == small:
         return False
     if match["said"] is not None or match["space"] is not None or match["glued"] is not None:
@@ -248,6 +249,24 @@ _TURNS = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z])|[A-Z](?
 _DATE = re.compile(r"(?:19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9]")
 
 
+_VOWELS = re.compile(r"[aeiouyAEIOUY]")
+_HUMP_WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|\Z)|[0-9]{1,2}(?![0-9]))+")
+_HUMP_WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z])")
+
+
+def _is_camel(value: str) -> bool:
+    """Whether this is a name out of code, `DefaultHttp2Client` or `spanscope.SpanProcessor`: words that can be said."""
+    parts = [part for part in _SEGMENTS.split(value) if part]
+    if not all(_HUMP_WORDS.fullmatch(part) for part in parts):
+        return False
+    said = [word for part in parts for word in _HUMP_WORD.findall(part)]
+    return (
+        len(said) >= 2
+        and all(_VOWELS.search(word) or len(word) <= 4 for word in said)
+        and max(map(len, said)) >= 4
+    )
+
+
 @lru_cache(maxsize=4096)
 def looks_random(value: str) -> bool:
     """Whether a machine made this: many different characters in no order of words, dates or numbers."""
@@ -255,6 +274,8 @@ def looks_random(value: str) -> bool:
         return False
     if _UUID.fullmatch(value):
         return True
+    if _is_camel(value):
+        return False
     parts = [part for part in _SEGMENTS.split(value) if part]
     longest = max(parts, key=len, default="")
     if len(longest) < 6:
@@ -305,13 +326,10 @@ def _may_be_secret(word: str) -> bool:
     return looks_random(word) or looks_made(word)
 
 
-_VOWELS = re.compile(r"[aeiouyAEIOUY]")
-
-
 def looks_made(word: str) -> bool:
     """The same with less doubt, for where the name of a vendor stands before it."""
     longest = max(_SEGMENTS.split(word), key=len)
-    if len(longest) < 12:
+    if len(longest) < 12 or _is_camel(word):
         return False
     return any(map(str.isdigit, longest)) or len(_VOWELS.findall(longest)) * 10 < len(longest) * 3
 
@@ -346,8 +364,9 @@ def _name_before(text: str, at: int) -> str | None:
         while last > lowest and (char := text[last - 1]) in _BETWEEN:
             given = given or char in _OPERATORS
             last -= 1
-    if not given:
-        return None
+    between = text[last:at]
+    if not given or ("\n" in between and not any(sign in between for sign in "=:>(")):
+        return None  # the next line of a list is no value of this one
     first, lowest = last, max(0, last - 60)
     while first > lowest and ((char := text[first - 1]).isalnum() or char in "_-."):
         first -= 1
@@ -403,7 +422,7 @@ def _is_basic(value: str) -> bool:
 _NAMED_SIEVE = (
     "(?i)(?:"
     + "|".join(map(re.escape, _NAME_WORDS))
-    + r")[\w.-]*[\\\"'`\])]*(?:\[[0-9]*\])?(?:\s?:?\s?(?:string|str|bytes|secretstr|text)[ |a-z]*)?"
+    + r")[\w.\x80-\xff-]*[\\\"'`\])]*(?:\[[0-9]*\])?(?:\s?:?\s?(?:string|str|bytes|secretstr|text)[ |a-z]*)?"
     r"\s*(?:[=:>|(\"'`\\]|[?+!.~-]=|\?\?=|->|\.assign\(|,\s*[\w/+=.\"'-]|,?\s*(?:value|val)|(?:is|was|are|lautet|ist|es|est|\xc3\xa8)[ \t:])"
 )
 _NAMES_OF_VALUES = (

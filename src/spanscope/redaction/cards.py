@@ -51,7 +51,7 @@ def _cards_in(page: Page, match: re.Match[str]) -> Iterable[Place]:
     index = 0
     while index < len(groups):
         digits, after = "", None
-        if len(groups) > index + 1 and groups[index][1] - groups[index][0] in (3, 5):
+        if len(groups) > index + 1 and groups[index][1] - groups[index][0] in (3, 5, 7, 8, 9, 10, 11):
             index += 1  # cards are written in groups of four, of six, or in one
             continue
         for last in range(index, len(groups)):

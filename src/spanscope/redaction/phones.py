@@ -239,7 +239,7 @@ _EXTENSION = r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|Durchwahl|[#])[ .:]{0,2}[0-9]{
 # Neither in the middle of a number, a date or a time, nor a later part of a name with dashes or a path.
 _EDGE = r"(?:(?<![\w+$#])(?<!\w[.\-/])(?<![0-9][,:])|(?<=\\[nrt]))"
 _INTERNATIONAL = re.compile(
-    rf"(?:(?<![\w+])|(?<=\\[nrt]))(?:\+|\(\+|00(?=[1-9][0-9]{{0,2}}[ .\-(0-9])|011{_GAP}?(?=[1-9]))[ (]{{0,2}}([1-9](?:{_ANY_GAP}[0-9]){{6,16}}){_EXTENSION}(?![0-9])",
+    rf"(?:(?<![\w+])(?<!\w-)|(?<=\\[nrt]))(?:\+|\(\+|00(?=[1-9][0-9]{{0,2}}[ .\-(0-9])|011{_GAP}?(?=[1-9]))[ (]{{0,2}}([1-9](?:{_ANY_GAP}[0-9]){{6,16}}){_EXTENSION}(?![0-9A-Za-z_])",
     re.ASCII,
 )
 _GROUPED = re.compile(
@@ -258,7 +258,7 @@ _NATIONAL = re.compile(
     re.ASCII,
 )
 _SAID = re.compile(
-    rf"(?:(?<![\w+$.])|(?<=\\[nrt]))\+?\(?[0-9](?:{_ANY_GAP}[0-9]){{6,14}}{_EXTENSION}(?![\w]|[.,:/][0-9])",
+    rf"(?:(?<![\w+$.])(?<![0-9][,:])|(?<=\\[nrt]))\+?\(?[0-9](?:{_ANY_GAP}[0-9]){{6,14}}{_EXTENSION}(?![\w]|[.,:/][0-9])",
     re.ASCII,
 )
 _LETTERS = re.compile(
@@ -268,6 +268,7 @@ _STARTS_AS_DATE = re.compile(
     r"\(?(?:(?:[0-2]?[0-9]|3[01])([./-])(?:[0-2]?[0-9]|3[01])\1(?:(?:19|20)[0-9]{2}|[0-9]{2})"
     r"|(?:19|20)[0-9]{2}([./-])[01]?[0-9]\2[0-3]?[0-9])(?![0-9]|[./-][0-9])"
 )
+_NO_PHONE = re.compile(rf"{_STARTS_AS_DATE.pattern}|[0-9]+\.[0-9]+\Z")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 
@@ -310,7 +311,7 @@ def _said(page: Page, start: int, end: int) -> Iterable[Place]:
         if digits < 7 or not is_about_a_phone(page, first):
             continue
         match = _SAID.search(text, max(0, first - 2), min(len(text), last + 20))
-        if match is not None and match.start() < last and not _STARTS_AS_DATE.match(match[0]):
+        if match is not None and match.start() < last and not _NO_PHONE.match(match[0]):
             yield match.span()
 
 

@@ -277,7 +277,7 @@ _GEO = re.compile(
     re.IGNORECASE,
 )
 _GEO_WORDS = re.compile(
-    r"coord|gps|lat|lon|lng|location|position|located|geo|map|point|place|where|pin|latlng|near|standort|ubicación",
+    r"(?<![a-z])(?:coord|gps|lat|lon|lng|location|position|located|geo|map|point|place|where|pin|latlng|near|standort|ubicación)",
     re.IGNORECASE,
 )
 

@@ -100,7 +100,7 @@ _AFTER: Final[dict[str, str]] = {
     "ATBB": rf"{_A}{{20,}}+",
     "ATCTT3": r"[\w=-]{20,}+",
     "npm_": rf"{_A}{{20,}}+",
-    "pypi-": rf"{_W}{{20,}}+",
+    "pypi-A": rf"{_W}{{20,}}+",
     "rubygems_": r"[a-f0-9]{24,}+",
     "oy2": r"[a-z0-9]{43}(?![A-Za-z0-9])",
     "dckr_pat_": rf"{_W}{{16,}}+",
