@@ -56,5 +56,5 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.pip
 # Tests and type checks look at every extra, hence at every package that one brings.
 $(VENV)/.group-%: pyproject.toml | $(VENV)/.pip
 	@echo "Installing the $* tools …"
-	@$(PIP) install --editable '.[demo,postgres]' --group $*
+	@$(PIP) install --editable '.[demo,all]' --group $*
 	@touch $@

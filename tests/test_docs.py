@@ -121,7 +121,8 @@ def test_each_extra_is_described():
 def test_the_settings_described_are_those_that_are_read():
     source = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
     read = set(re.findall(r"""["'](SPANSCOPE_[A-Z_]+)["']""", source))
-    told = set(re.findall(r"^\| `(SPANSCOPE_[A-Z_]+)`", (REFERENCE / "settings.md").read_text(), re.MULTILINE))
+    page = (REFERENCE / "settings.md").read_text()
+    told = set(re.findall(r"^\| `(SPANSCOPE_[A-Z_]+)`", page, re.MULTILINE))
     assert told == read
 
 
