@@ -1,6 +1,8 @@
 """What a call costs: to the last digit, by the right line of the right table, or not at all and why."""
 
 import re
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal, Inexact, getcontext, localcontext
@@ -459,3 +461,21 @@ def test_what_was_looked_up_once_is_not_looked_up_again(pricing):
             Usage(number, 10), provider="openai", response_model=names[number % 20], at_ns=NOW_NS + number
         )
     assert time.process_time() - begun < 1
+
+
+# --- importing the table -------------------------------------------------------------------------------
+
+
+def test_the_table_is_imported_without_the_http_client_that_others_would_see_half_imported():
+    # OpenAI's SDK takes `httpx2` out of `sys.modules` with each call, complete or not.
+    program = (
+        "import sys\n"
+        "from spanscope.pricing.library import library\n"
+        "assert library().find('openai', 'gpt-4o') is not None\n"
+        "assert 'httpx2' not in sys.modules\n"
+        "import genai_prices, httpx2\n"
+        "assert isinstance(genai_prices.UpdatePrices().request_timeout, httpx2.Timeout)\n"
+        "assert not [one for one in sys.meta_path if 'spanscope' in getattr(one, '__module__', '')]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

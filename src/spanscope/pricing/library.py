@@ -9,10 +9,15 @@ kept by minute for such models, and for good for all others.
 Used by `quotes`.
 """
 
+import builtins
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from importlib import import_module
+from importlib.machinery import PathFinder
 from typing import Any, Final, NamedTuple
 
 from spanscope.pricing.names import canonical, spellings
@@ -58,8 +63,9 @@ class Library:
     """One state of the price table.  Raises ImportError when genai-prices cannot be imported."""
 
     def __init__(self) -> None:
-        import genai_prices
-        from genai_prices import data_snapshot
+        with _without_http_client():
+            import genai_prices
+            from genai_prices import data_snapshot
 
         self._module = data_snapshot
         self._release: str = genai_prices.__version__
@@ -157,6 +163,57 @@ def _at(price: Any, limit: int) -> Decimal:
         if tier.start <= limit:
             found = tier.price
     return found
+
+
+# --- importing it -------------------------------------------------------------------------------------
+
+_CLIENT: Final = "httpx2"
+_FETCHER: Final = "genai_prices.update_prices"
+
+
+class _Later:
+    """Stands for genai-prices' HTTP client until somebody fetches prices with it, which we never do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(_CLIENT), name)
+
+
+class _Fetcher:
+    """Finds the module of genai-prices that fetches, and has it import its HTTP client when it is used."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        spec = PathFinder.find_spec(name, path, target) if name == _FETCHER else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def patiently(module: Any) -> None:
+            module.__builtins__ = {**vars(builtins), "__import__": _imported}
+            execute(module)
+
+        spec.loader.exec_module = patiently  # type: ignore[method-assign]
+        return spec
+
+
+def _imported(name: str, *context: Any, **more: Any) -> Any:
+    if name == _CLIENT and name not in sys.modules:
+        return _Later()
+    return __import__(name, *context, **more)
+
+
+@contextmanager
+def _without_http_client() -> Iterator[None]:
+    """Here genai-prices is imported without its HTTP client, which would be seen before it is complete.
+
+    The SDK of OpenAI looks for that module in `sys.modules` with each call, and does not wait for another
+    thread, such as ours, that is importing it: the application's call would fail with an AttributeError.
+    """
+    sys.meta_path.insert(0, _Fetcher)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_Fetcher)
 
 
 @lru_cache(maxsize=1)
