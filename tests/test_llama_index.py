@@ -5,6 +5,7 @@ import inspect
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -388,3 +389,40 @@ def test_an_event_of_the_applications_own_stands_in_its_span(handler):
 
     work()
     assert [event["name"] for event in recorded(handler).root.events] == ["CacheMissed"]
+
+
+def test_an_event_of_a_span_that_is_written_already_is_added_to_it(handler):
+    """A thread of the application's speaks up when the span that it was begun in is over."""
+
+    class CacheMissed(BaseEvent):
+        pass
+
+    dispatcher = get_dispatcher(__name__)
+
+    @dispatcher.span
+    def work() -> Any:
+        return copy_context()
+
+    inside = work()
+    assert recorded(handler).root.events == ()
+    thread = threading.Thread(target=inside.run, args=(lambda: dispatcher.event(CacheMissed()),))
+    thread.start()
+    thread.join()
+
+    (span,) = recorded(handler).spans
+    assert [event["name"] for event in span.events] == ["CacheMissed"]
+    assert (span.status, span.amended) == ("ok", True)
+    counters = handler.runtime.health.counters
+    assert (counters["unmatched_events"], counters["spans_recorded"]) == (0, 1)
+
+
+def test_what_is_kept_for_late_events_is_let_go_after_a_while(handler):
+    model = Scripted(replies=["Two years."])
+    for _ in range(300):
+        model.complete("How long?")
+    assert handler.flush(10)
+    loaded = [run for run in handler.recorder.runs.values() if run.options is not None]
+    assert 0 < len(loaded) <= 256
+    handler.runtime.assembler._forget(handler.recorder.now() + 10_000_000_000)
+    assert all(run.options is None for run in loaded)
+    assert not handler.runtime.assembler._with_payload

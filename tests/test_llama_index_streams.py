@@ -134,6 +134,7 @@ def test_a_stream_that_is_closed_early_is_no_error_and_keeps_what_came(handler, 
     assert (call.status, call.error_type) == ("closed_early", None)
     assert (call.output_preview, call.attributes[STREAM_CHUNKS]) == ("You may", 2)
     assert call.usage_source == "missing"
+    assert call.attributes[USAGE_MISSING_REASON] == "the stream ended before its usage came"
 
 
 def test_a_stream_that_is_dropped_half_read_is_closed_early(handler, model):

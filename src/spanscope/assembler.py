@@ -33,6 +33,7 @@ class Assembler:
         linger_ns: int = 5 * SECOND_NS,
         linger_runs: int = 4096,
         idle_ns: int = 3600 * SECOND_NS,
+        payloads_kept: int = 256,
     ) -> None:
         self._recorder = recorder
         self._open_after_ns = open_after_ns
@@ -42,6 +43,9 @@ class Assembler:
         self.open: dict[int, Run] = {}
         """Runs noted and not finished, by identity."""
         self._ended: deque[Run] = deque()
+        self._payloads_kept = payloads_kept
+        self._with_payload: deque[Run] = deque()
+        """Finished runs of which more may be told, the oldest first."""
         self._provisional: dict[int, tuple[int, list[Run]]] = {}
         """Finished runs of traces whose true parent may still show up, by the trace's identity."""
         self._cancelled: list[tuple[Run, BaseException | None]] = []
@@ -64,7 +68,7 @@ class Assembler:
             if not run.noted:
                 # Its start.  The end has a notice of its own, behind those of the children.
                 self._note(run)
-            elif (draft := self._finish(run)) is not None:
+            elif (draft := self._again(run) if run.finished else self._finish(run)) is not None:
                 yield draft
 
     def sweep(self, *, everything: bool = False) -> Iterator[Draft]:
@@ -106,6 +110,7 @@ class Assembler:
         """Forget everything: in a forked child the open runs belong to the parent."""
         self.open.clear()
         self._ended.clear()
+        self._with_payload.clear()
         self._provisional.clear()
         self._cancelled.clear()
         self._correlated.clear()
@@ -152,7 +157,22 @@ class Assembler:
             if len(kept) < 1000:
                 kept.append(run)
                 return
-        _unload(run)
+        if not run.handler.tells_late:
+            _unload(run)
+            return
+        self._with_payload.append(run)
+        if len(self._with_payload) > self._payloads_kept:
+            _unload(self._with_payload.popleft())
+
+    def _again(self, run: Run) -> Draft | None:
+        """The draft of a run of which more was told after it was written; None if nothing was."""
+        if not run.told_late:
+            return None
+        run.told_late = False
+        draft = self._draft(run, None, again=True)
+        if draft is not None:
+            draft.facts["amended"] = True
+        return draft
 
     def _amend(self, left: TraceRef) -> Iterator[Draft]:
         """Write again, in the trace that `left` has become part of, what was written in `left`."""
@@ -308,6 +328,9 @@ class Assembler:
             run = ended.popleft()
             if runs.get(run.key) is run:
                 del runs[run.key]
+        loaded = self._with_payload
+        while loaded and now - (loaded[0].end_ns or 0) > self._linger_ns:
+            _unload(loaded.popleft())
         for ref, (since, kept) in list(self._provisional.items()):
             if now - since > 12 * self._linger_ns or len(self._provisional) > self._linger_runs:
                 for run in kept:

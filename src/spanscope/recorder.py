@@ -73,6 +73,9 @@ class Run:
     first_text_ns: int | None = None
     """When the answer itself began, after reasoning or a tool call."""
     chunks: int = 0
+    usage: Any = None
+    """The token counts in the last piece of a stream that had some, and in how many they were."""
+    usages: int = 0
     deliveries: int = 1
     """How often its start was delivered: a handler attached in two places."""
     scope: Scope | None = None
@@ -86,7 +89,7 @@ class Run:
     """Session, user, prompt … as its metadata says, read by the worker."""
     own_span_id: str | None = None
     hidden = late = reused = interrupted = resumed = False
-    noted = finished = written_open = inner_call = dropped = abandoned = False
+    noted = finished = told_late = written_open = inner_call = dropped = abandoned = False
     linked_trace: str | None = None
     """Another trace that it belongs to, as both say."""
 
@@ -241,6 +244,11 @@ class Recorder:
                 run.error = error
             run.end_ns = run.last_ns = self.now()
             self.queue.append(run)
+
+    def tell_late(self, run: Run) -> None:
+        """More became known of a run that is written already: it is written again."""
+        run.told_late = True
+        self.queue.append(run)
 
     def _drop(self, run: Run) -> None:
         """Without payload and notice; only its place is kept, for the children to find their ancestor."""

@@ -55,7 +55,10 @@ class EventTap(BaseEventHandler):
             if run is None or type(run.options) is not Call:
                 recorder.health.count("unmatched_events")
                 return
-            note(self, run, run.options.visible, event)
+            call = run.options.visible
+            note(self, run, call, event)
+            if call.run.finished:
+                recorder.tell_late(call.run)
         except Exception as fault:  # noqa: BLE001  the named boundary
             self.spans.recorder.health.fault("hook.event", fault)
 

@@ -220,6 +220,8 @@ def _why_no_usage(run: Run, call: Call, draft: Draft) -> None:
         reason = "the model's class tells nothing of its streams"
     elif _answer(call) is None:
         reason = "the call failed before it answered"
+    elif run.chunks and draft.status != "ok":
+        reason = "the stream ended before its usage came"
     elif run.chunks:
         reason = (
             'the provider sends no usage with a stream unless asked: stream_options={"include_usage": True}'

@@ -21,6 +21,9 @@ from spanscope.scope import Scope, check_labels
 class Source:
     """Settings and scope of one handler, joined to the runtime that it shares with its equals."""
 
+    tells_late = False
+    """Whether its framework may tell more of a call that is over."""
+
     def __init__(self, settings: Settings, scope: Scope) -> None:
         self.settings = settings
         self.scope = scope

@@ -50,6 +50,7 @@ class ObsHandler(Handler, _Base):
 
     partner: Handler | None = None
     """Another framework's handler that is to know of the traces begun here."""
+    tells_late = True
     _detached = False
 
     def attach(self) -> Self:
