@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -300,6 +301,9 @@ def test_tail_waits_for_a_trace_that_was_open_when_it_began(run, store):
     assert "shop_faq" in out
     assert "ok" in out
 
+    # The line has no head that names its figures.
+    assert re.search(r"(-|\d) tokens .* \d model call", " ".join(out.split()))
+
 
 def test_tail_waits_for_a_store_that_is_not_there_yet(run, store):
     writer = written_soon(store, span("a"))
@@ -389,6 +393,7 @@ def test_every_package_that_doctor_names_is_in_the_extra_that_it_names():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     for package, extra, _ in PACKAGES:
         assert any(need.startswith(package) for need in project["optional-dependencies"][extra])
+    assert {extra for _, extra, _ in PACKAGES} == set(project["optional-dependencies"]) - {"all"}
 
 
 def test_doctor_ends_with_1_when_others_may_read_the_store(run, store, two_traces):

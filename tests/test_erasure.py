@@ -15,7 +15,7 @@ from spanscope.exceptions import ConfigError, TraceNotFound
 from spanscope.redaction import load_key
 from spanscope.redaction.pseudonyms import KEY
 from spanscope.redaction.vault import Vault
-from spanscope.store import Store, open_store
+from spanscope.store import Store, clearing, open_store
 
 SYSTEM = make_content("You are a shop assistant.", role="system")
 
@@ -99,6 +99,25 @@ def test_it_is_found_out_when_bytes_stay_because_another_reads(backend, path):
     assert gone.traces == 1
     assert gone.remaining == 0
     assert gone.absent_from_file is False
+    assert "in use" in gone.notes[0]
+
+
+def test_an_erasure_is_reported_though_a_writer_keeps_the_file_from_being_written_anew(
+    backend, path, monkeypatch
+):
+    backend.export([*conversation(path, 1, "alice"), *conversation(path, 2, "bob")])
+    with sqlite3.connect(path, isolation_level=None) as writer:
+
+        def vacuum(engine):
+            writer.execute("BEGIN IMMEDIATE")
+            return clearing_vacuum(engine)
+
+        clearing_vacuum = clearing.vacuum
+        monkeypatch.setattr(clearing, "vacuum", vacuum)
+        with Store(path, busy_timeout_s=0.1) as store:
+            gone = store.erase(user="alice")
+        writer.execute("ROLLBACK")
+    assert (gone.traces, gone.remaining, gone.absent_from_file) == (1, 0, False)
     assert "in use" in gone.notes[0]
 
 
@@ -267,16 +286,23 @@ def test_the_command_counts_proves_and_names_what_it_cannot_reach(backend, path,
     code, out, _ = run("erase", "--user", "alice", "--dry-run")
     assert (code, out.splitlines()[0]) == (
         0,
-        "would be erased: 1 traces, 4 spans, 3 texts, 0 texts of the vault",
+        "would be erased: 1 trace, 4 spans, 3 texts, 0 texts of the vault",
     )
     code, out, _ = run("erase", "--user", "alice")
     assert code == 0
-    assert "erased: 1 traces, 4 spans, 3 texts" in out
+    assert "erased: 1 trace, 4 spans, 3 texts" in out
     assert "a second search finds 0 traces" in out
     assert "no byte of it is left" in out
     assert "not reached: datadog" in out
     assert "not reached: structlog" in out
     assert "not reached: backups" in out
+
+
+def test_the_command_names_its_own_options_when_nothing_was_chosen(backend, path, run):
+    backend.export(conversation(path, 1, "alice"))
+    code, _, err = run("erase")
+    assert code == 2
+    assert "--user, --session or --trace" in err
 
 
 def test_the_command_says_that_a_user_is_unknown(backend, path, run):

@@ -141,7 +141,7 @@ def test_doctor_names_users_whose_key_is_not_here(run, path, tmp_path):
     (tmp_path / "key").unlink()
     _, out, _ = run("doctor")
     assert "none is known here" in out
-    assert f"{names.key_id}, which named 1 users" in out
+    assert f"{names.key_id}, which named 1 user" in out
     assert not (tmp_path / "key").exists()
 
 

@@ -312,8 +312,8 @@ def test_the_command_prunes_as_it_is_told(backend, run):
     assert (json.loads(out)["traces"], json.loads(out)["texts_cut"]) == (1, 0)
     code, out, _ = run("prune", "--spans", "4w", "--vacuum")
     assert code == 0
-    assert out.startswith("gone: 1 traces, 4 spans, 1 texts")
-    assert "cut: 1 texts; the file had" in out
+    assert out.startswith("gone: 1 trace, 4 spans, 1 text, ")
+    assert "cut: 1 text; the file had" in out
 
 
 @pytest.mark.parametrize(

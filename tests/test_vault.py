@@ -489,7 +489,7 @@ def test_the_commands_open_tell_and_rotate(tmp_path, run):
     code, out, _ = run("vault", "log")
     assert code == 0
     assert f"open {span_id}  2 texts  a complaint" in out
-    assert "2 texts were sealed again" in run("vault", "rotate")[1]
+    assert "sealed again: 2 texts" in run("vault", "rotate")[1]
     assert json.loads(run("vault", "status", "--json")[1])["items"] == 2
     assert len(json.loads(run("vault", "log", "--json")[1])["lines"]) == 3
 

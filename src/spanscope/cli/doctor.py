@@ -21,17 +21,22 @@ from rich.text import Text
 
 from spanscope import health
 from spanscope.cli import doctor_privacy
+from spanscope.cli.options import counted
 from spanscope.exceptions import SpanscopeError
 
 PACKAGES = (
     ("langchain-core", "langchain", "record LangChain"),
     ("llama-index-core", "llama-index", "record LlamaIndex"),
     ("langgraph", "langgraph", "record LangGraph's interrupts and resumes"),
+    ("openai", "openai", "record an openai client of your own"),
+    ("opentelemetry-sdk", "opentelemetry", "take in spans of other instrumentations"),
     ("structlog", "structlog", "the structlog backend"),
     ("datadog", "datadog", "the Datadog backend"),
     ("psycopg", "postgres", "a store in PostgreSQL"),
     ("cryptography", "vault", "raw texts, encrypted: content='vault'"),
     ("tiktoken", "tokens", "estimates of tokens that nobody counted"),
+    ("google-re2", "re2", "faster redaction"),
+    ("presidio-analyzer", "presidio", "names of people and places in redaction"),
     ("langchain", "demo", "spanscope demo"),
     ("langchain-openai", "demo", "spanscope demo --url"),
 )
@@ -111,7 +116,7 @@ def _examine_store(store: str | None, found: Examination) -> None:
         if (refusing := _unwritable(path.parent)) is not None:
             found.problems.append(
                 f"nothing can be recorded: {refusing} is not writable for this user; "
-                f"choose another place with store=… or {ENVIRONMENT_VARIABLE}=…"
+                f"choose another place with store=… (--store …) or {ENVIRONMENT_VARIABLE}=…"
             )
 
 
@@ -200,7 +205,7 @@ def _store_lines(store: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "size_bytes" in store:
         yield "size", f"{store['size_bytes'] / 1_000_000:.1f} MB, mode {store['mode']}"
     if "traces" in store:
-        yield "holds", f"{store['traces']:,} traces, {store['spans']:,} spans"
+        yield "holds", f"{counted(store['traces'], 'trace')}, {counted(store['spans'], 'span')}"
     if unpriced := store.get("models_without_price"):
         named = ", ".join(f"{model} (calls: {calls:,})" for model, calls in list(unpriced.items())[:_NAMED])
         more = f" and {len(unpriced) - _NAMED} more" if len(unpriced) > _NAMED else ""

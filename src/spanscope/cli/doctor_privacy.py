@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spanscope.cli.options import counted
 from spanscope.exceptions import SpanscopeError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     else:
         yield "key", "none is known here: users cannot be looked up or erased by their ids"
     for one in keys["not_here"]:
-        yield "key not here", f"{one}, which named {keys['users'][one]:,} users"
+        yield "key not here", f"{one}, which named {counted(keys['users'][one], 'user')}"
     yield "vault", _vault_line(facts["vault"])
     yield "retention", _retention_line(facts["retention"])
     if sinks := facts["retention"]["sinks"]:
@@ -89,9 +90,8 @@ def _vault_line(vault: dict[str, Any] | None) -> str:
     if vault["state"] == "broken":
         return f"{vault['place']} cannot be read"
     until = f", the first until {vault['next_expiry'][:10]}" if vault["next_expiry"] else ""
-    return (
-        f"{vault['items']:,} texts{until}; {vault['accesses']:,} lines in its access log  ({vault['place']})"
-    )
+    texts, lines = counted(vault["items"], "text"), counted(vault["accesses"], "line")
+    return f"{texts}{until}; {lines} in its access log  ({vault['place']})"
 
 
 def _retention_line(facts: dict[str, Any]) -> str:
@@ -103,4 +103,4 @@ def _retention_line(facts: dict[str, Any]) -> str:
         if facts["last_prune"]
         else "never pruned: `spanscope prune`"
     )
-    return f"the oldest trace is {age:,} days old; {pruned}"
+    return f"the oldest trace is {counted(age, 'day')} old; {pruned}"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanscope.cli.options import AsJson, DryRun, StorePath, print_json, tell
+from spanscope.cli.options import AsJson, DryRun, StorePath, counted, print_json, tell
+from spanscope.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from spanscope.store.erasure import Erasure
@@ -25,6 +26,8 @@ def erase(
     """
     from spanscope.store import open_store
 
+    if not (user or session or trace):
+        raise ConfigError("say what to erase: --user, --session or --trace")
     with open_store(store) as opened:
         done = opened.erase(user=user, session=session, trace=trace, dry_run=dry_run)
         where = opened.where
@@ -43,11 +46,11 @@ def _lines(done: "Erasure", where: str) -> Iterator[str]:
     else:
         did = "would be erased" if done.dry_run else "erased"
         yield (
-            f"{did}: {done.traces:,} traces, {done.spans:,} spans, {done.contents:,} texts, "
-            f"{done.vault_items:,} texts of the vault"
+            f"{did}: {counted(done.traces, 'trace')}, {counted(done.spans, 'span')}, "
+            f"{counted(done.contents, 'text')}, {counted(done.vault_items, 'text')} of the vault"
         )
     if done.found and not done.dry_run:
-        yield f"a second search finds {done.remaining:,} traces"
+        yield f"a second search finds {counted(done.remaining, 'trace')}"
         if done.absent_from_file:
             yield "no byte of it is left in the file"
     if done.unknown_keys:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanscope.cli.options import AsJson, StorePath, print_json, tell
+from spanscope.cli.options import AsJson, StorePath, counted, print_json, tell
 from spanscope.exceptions import ConfigError
 
 app = typer.Typer(help="The keys by which users become pseudonyms.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def list_keys(store: StorePath = None, as_json: AsJson = False) -> None:
         role = (
             "current" if row["current"] else "old" if row["known"] else "not here: these cannot be looked up"
         )
-        typer.echo(f"{row['key']}  {row['users']:,} users  {role}")
+        typer.echo(f"{row['key']}  {counted(row['users'], 'user')}  {role}")
     if not rows:
         tell("No key is known here, and no user was recorded.")
 
@@ -71,17 +71,14 @@ def user(
     from spanscope.store import open_store
 
     with open_store(store) as opened:
-        found = [
-            {"pseudonym": name, "traces": len(opened.traces(limit=None, user_id=name))}
-            for name in opened.pseudonyms(user_id)
-        ]
+        found = [(name, len(opened.traces(limit=None, user_id=name))) for name in opened.pseudonyms(user_id)]
         where = opened.where
     if not found:
         raise ConfigError(
             f"no key is known for {where}: give SPANSCOPE_KEY, or the file `key` that lay beside it"
         )
     if as_json:
-        print_json(found)
+        print_json([{"pseudonym": name, "traces": times} for name, times in found])
         return
-    for one in found:
-        typer.echo(f"{one['pseudonym']}  {one['traces']:,} traces")
+    for name, times in found:
+        typer.echo(f"{name}  {counted(times, 'trace')}")

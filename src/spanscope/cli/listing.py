@@ -1,6 +1,6 @@
 """A trace as one line: in the table of `spanscope list`, in `spanscope tail`, and as JSON.
 
-Used by the commands; knows the store's summaries and rich, nothing else.
+Used by the commands; knows the store's summaries, rich, and the words that trees are told in.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +13,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from spanscope.cli.options import counted
+from spanscope.render.words import duration
 from spanscope.report import json_ready
 
 if TYPE_CHECKING:
@@ -71,8 +73,11 @@ def _columns(rows: Sequence[Sequence[Text]]) -> Iterator[tuple[Any, ...]]:
 
 
 def list_line(summary: "TraceSummary") -> Text:
-    """The same facts as one line, for traces that come one at a time."""
-    return Text("  ").join(_cells(summary, LINE_ID))
+    """The same facts as one line that needs no head, for traces that come one at a time."""
+    *cells, tokens, money, _ = _cells(summary, LINE_ID)
+    return Text("  ").join(
+        [*cells, tokens + " tokens", money, Text(counted(summary.llm_calls, "model call"))]
+    )
 
 
 def summary_to_dict(summary: "TraceSummary") -> dict[str, Any]:
@@ -108,12 +113,6 @@ def _cells(summary: "TraceSummary", id_length: int) -> list[Text]:
 def _known(value: Any, worded: Callable[[Any], str]) -> Text:
     """The value as text; a dash where it is not known, for 0 would be a claim."""
     return _UNKNOWN if value is None else Text(worded(value))
-
-
-def duration(ms: float) -> str:
-    if ms < 1_000:
-        return f"{ms:.0f} ms"
-    return f"{ms / 1_000:.2f} s" if ms < 60_000 else f"{ms / 60_000:.1f} min"
 
 
 def cost(usd: Decimal) -> str:

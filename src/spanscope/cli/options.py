@@ -27,6 +27,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 trace`, `1,204 traces`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def console() -> Any:
     from rich.console import Console
 

@@ -69,8 +69,8 @@ def _version(one: "PromptVersion") -> str:
 
 
 def _figures(one: "PromptVersion") -> tuple[str, ...]:
-    from spanscope.cli.listing import duration
     from spanscope.cli.reprice import dollars
+    from spanscope.render.words import duration
 
     at_least = "≥ " if one.calls_without_cost else ""
     return (

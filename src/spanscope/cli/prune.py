@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from spanscope.cli.options import AsJson, DryRun, StorePath, print_json
+from spanscope.cli.options import AsJson, DryRun, StorePath, counted, print_json
 from spanscope.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def _line(done: "Pruned") -> str:
     if done.bytes_before is not None and done.bytes_after is not None:
         size = f"; the file had {done.bytes_before / 1e6:,.1f} MB and has {done.bytes_after / 1e6:,.1f} MB"
     return (
-        f"{'would go' if done.dry_run else 'gone'}: {done.traces:,} traces, {done.spans:,} spans, "
-        f"{done.contents:,} texts, {done.daily_removed:,} rows of daily sums, "
-        f"{done.vault_items:,} texts of the vault; "
-        f"{'would be cut' if done.dry_run else 'cut'}: {done.texts_cut:,} texts{size}"
+        f"{'would go' if done.dry_run else 'gone'}: {counted(done.traces, 'trace')}, "
+        f"{counted(done.spans, 'span')}, {counted(done.contents, 'text')}, "
+        f"{counted(done.daily_removed, 'row')} of daily sums, "
+        f"{counted(done.vault_items, 'text')} of the vault; "
+        f"{'would be cut' if done.dry_run else 'cut'}: {counted(done.texts_cut, 'text')}{size}"
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanscope.cli.options import AsJson, DryRun, StorePath, console, print_json, tell
+from spanscope.cli.options import AsJson, DryRun, StorePath, console, counted, print_json, tell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,20 +70,16 @@ def _lines(found: "Repricing") -> list[str]:
     would = "would change" if found.dry_run else "changed"
     tables = ", ".join(found.tables) or "no price table was asked"
     lines = [
-        f"{found.changed:,} of {_counted(found.calls, 'call')} {would}, "
-        f"in {_counted(found.traces_changed, 'trace')}: "
+        f"{found.changed:,} of {counted(found.calls, 'call')} {would}, "
+        f"in {counted(found.traces_changed, 'trace')}: "
         f"{dollars(found.difference_usd, sign=True)} ({tables})"
     ]
     if found.unpriced:
         lines.append(
-            f"No price in the table for {_counted(found.unpriced, 'call')}; what was known of them stays. "
+            f"No price in the table for {counted(found.unpriced, 'call')}; what was known of them stays. "
             "Give prices of your own: --prices FILE"
         )
     return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def dollars(amount: Decimal, *, sign: bool = False) -> str:

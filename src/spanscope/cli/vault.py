@@ -5,19 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
-from spanscope.cli.options import AsJson, StorePath, print_json, tell
+from spanscope.cli.options import AsJson, StorePath, counted, print_json, tell
 
 app = typer.Typer(help="Raw texts that were kept encrypted (content='vault').", no_args_is_help=True)
 
 
 @app.command("open")
 def open_span(
-    span_id: Annotated[str, typer.Argument(metavar="SPAN", help="Span id, or the beginning of it.")],
+    span_id: Annotated[
+        str, typer.Argument(metavar="SPAN", help="Span id (see `show --json`), or its beginning.")
+    ],
     reason: Annotated[str, typer.Option(help="Why. It is written to the access log.")],
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the raw texts of a span.  Writes a line to the access log first.
+    """Print the raw texts of a span. Writes a line to the access log first.
 
     Exits with 1 when nothing is kept, or something could not be opened.
     """
@@ -57,7 +59,8 @@ def log(store: StorePath = None, as_json: AsJson = False) -> None:
     else:
         for line in lines:
             about = f" {line.span_id}" if line.span_id else ""
-            typer.echo(f"{line.at[:19]}  {line.who}  {line.action}{about}  {line.items} texts  {line.reason}")
+            texts = counted(line.items, "text")
+            typer.echo(f"{line.at[:19]}  {line.who}  {line.action}{about}  {texts}  {line.reason}")
         for flaw in flaws:
             typer.echo(f"✗ {flaw}")
         if not lines:
@@ -74,7 +77,7 @@ def rotate(store: StorePath = None) -> None:
     vault = open_vault(store)
     try:
         again = vault.rotate()
-        typer.echo(f"{vault.key_ids[0]} is the vault's key now; {again:,} texts were sealed again")
+        typer.echo(f"{vault.key_ids[0]} is the vault's key now; sealed again: {counted(again, 'text')}")
     finally:
         vault.close()
 
@@ -92,7 +95,6 @@ def status(store: StorePath = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(facts)
         return
-    typer.echo(f"{facts['place']}: {facts['items']:,} texts, {facts['bytes'] / 1e6:,.1f} MB sealed")
-    typer.echo(
-        f"the first expires {facts['next_expiry'] or '-'}; {facts['accesses']:,} lines in the access log"
-    )
+    typer.echo(f"{facts['place']}: {counted(facts['items'], 'text')}, {facts['bytes'] / 1e6:,.1f} MB sealed")
+    lines = counted(facts["accesses"], "line")
+    typer.echo(f"the first expires {facts['next_expiry'] or '-'}; {lines} in the access log")

@@ -193,7 +193,8 @@ class Vault:
         wanted = span_id.strip().lower()
         if not _SPAN_ID.fullmatch(wanted):
             raise VaultError(
-                f"{span_id!r} is no span id: it has 16 hex digits, or at least the first 4 of them"
+                f"{span_id!r} is no span id: it has 16 hex digits, or at least the first 4 of them "
+                "(`spanscope show TRACE --json` has those of a trace)"
             )
         written = Redactor().preview(reason.strip(), _REASON_CHARS)
         try:

@@ -19,7 +19,7 @@ from spanscope.exceptions import StoreError
 
 DEFAULT_STORE: Final = ".spanscope/spans.db"
 ENVIRONMENT_VARIABLE: Final = "SPANSCOPE_STORE"
-ELSEWHERE: Final = f"give another place with store=… or {ENVIRONMENT_VARIABLE}=…"
+ELSEWHERE: Final = f"give another place with store=… (--store …) or {ENVIRONMENT_VARIABLE}=…"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):(//)?")
 _SQLITE = frozenset({"sqlite", "sqlite3"})
