@@ -11,7 +11,7 @@ from spanscope import ObsHandler, span
 from spanscope.backends.sql import SqlBackend
 from spanscope.cli import main
 from spanscope.exceptions import ConfigError
-from spanscope.redaction import known_keys, load_key
+from spanscope.redaction import keys, known_keys, load_key
 from spanscope.redaction.pseudonyms import KEY, Pseudonyms, key_id_of
 from spanscope.store import open_store
 
@@ -86,6 +86,38 @@ def test_of_two_rotations_at_once_the_second_is_refused_and_no_key_is_lost(tmp_p
     with pytest.raises(ConfigError, match="another rotation"):
         KEY.rotate(tmp_path)
     assert len(known_keys(tmp_path)) == 1
+
+
+def test_a_rotation_loses_no_key_that_another_makes_while_it_reads(tmp_path, monkeypatch):
+    """Without its key nobody could be looked up any more whom the other process has named meanwhile."""
+    load_key(tmp_path)
+    made = []
+
+    def parsed(lines, *, where):
+        monkeypatch.undo()
+        try:
+            KEY.rotate(tmp_path)  # the other process
+            made.append(load_key(tmp_path).key_id)
+        except ConfigError as refused:
+            made.append(str(refused))
+        return keys.parsed(lines, where=where)
+
+    monkeypatch.setattr(keys, "parsed", parsed)
+    monkeypatch.setattr(keys.KeyPlace, "from_environment", lambda place: [])
+    KEY.rotate(tmp_path)
+    assert "another rotation" in made[0]
+    assert len(known_keys(tmp_path)) == 2
+
+
+def test_a_rotation_that_fails_leaves_the_keys_and_nothing_beside_them(tmp_path):
+    load_key(tmp_path)
+    file = tmp_path / "key"
+    file.write_text(file.read_text() + "short\n")
+    before = file.read_text()
+    with pytest.raises(ConfigError, match="5 characters"):
+        KEY.rotate(tmp_path)
+    assert file.read_text() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["key"]
 
 
 def test_a_rotation_needs_a_key_to_follow(tmp_path):

@@ -69,20 +69,27 @@ class KeyPlace:
         path = folder / self.file_name
         if not path.exists():
             raise ConfigError(f"there is no key in {path} to follow: nothing has been recorded there")
-        old = [line for line in path.read_text(encoding="utf-8").splitlines() if _is_key(line)]
-        parsed(old, where=str(path))
+        partial = path.with_name(f"{path.name}.new")
         try:
-            # One name for all, so that of two who rotate at once the second is told.
-            partial = _written(path.with_name(f"{path.name}.new"), [secrets.token_hex(32), *old])
+            # One name for all, so that of two who rotate at once the second is told; and taken before the
+            # file is read, so that the first does not lose its new key to the second.
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise ConfigError(
                 f"{path}.new is there: another rotation runs, or was cut off; look at it"
             ) from None
         except OSError as fault:
-            raise ConfigError(
-                f"{path} cannot be replaced ({type(fault).__name__}): make {folder} writable"
-            ) from fault
-        partial.replace(path)
+            raise _not_replaced(path, fault) from fault
+        try:
+            old = [line for line in path.read_text(encoding="utf-8").splitlines() if _is_key(line)]
+            parsed(old, where=str(path))
+            _fill(descriptor, [secrets.token_hex(32), *old])
+            partial.replace(path)
+        except BaseException as fault:
+            partial.unlink(missing_ok=True)
+            if isinstance(fault, OSError | UnicodeDecodeError):
+                raise _not_replaced(path, fault) from fault
+            raise
 
 
 def parsed(lines: list[str], *, where: str) -> list[bytes]:
@@ -127,9 +134,19 @@ def _create(path: Path) -> None:
 
 
 def _written(path: Path, keys: list[str]) -> Path:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    _fill(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), keys)
+    return path
+
+
+def _fill(descriptor: int, keys: list[str]) -> None:
+    """Write the keys and close the file."""
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(_HEADER + "".join(f"{key}\n" for key in keys))
         file.flush()
         os.fsync(file.fileno())
-    return path
+
+
+def _not_replaced(path: Path, fault: Exception) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be replaced ({type(fault).__name__}): make {path.parent} writable and it readable"
+    )
