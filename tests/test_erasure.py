@@ -110,13 +110,15 @@ def test_an_erasure_is_reported_though_a_writer_keeps_the_file_from_being_writte
 
         def vacuum(engine):
             writer.execute("BEGIN IMMEDIATE")
-            return clearing_vacuum(engine)
+            try:
+                return clearing_vacuum(engine)
+            finally:
+                writer.execute("ROLLBACK")
 
         clearing_vacuum = clearing.vacuum
         monkeypatch.setattr(clearing, "vacuum", vacuum)
         with Store(path, busy_timeout_s=0.1) as store:
             gone = store.erase(user="alice")
-        writer.execute("ROLLBACK")
     assert (gone.traces, gone.remaining, gone.absent_from_file) == (1, 0, False)
     assert "in use" in gone.notes[0]
 

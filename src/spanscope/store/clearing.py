@@ -8,12 +8,13 @@ Used by `erasure` and `retention`.
 """
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, event, exc, insert
+from sqlalchemy import Connection, Engine, event, insert
 
 from spanscope.exceptions import StoreError
 from spanscope.store.engine import BUSY_TIMEOUT_S, open_for_writing, speaking
@@ -140,7 +141,7 @@ def note(
 def vacuum(engine: Engine) -> bool:
     """Write the file anew without what was deleted; false when others kept it busy.
 
-    PostgreSQL frees the rows for reuse; its files and its own log are not rewritten.
+    PostgreSQL frees the rows for reuse; its files and its own log are not rewritten.  Raises StoreError.
     """
     connection = engine.raw_connection()
     try:
@@ -155,7 +156,10 @@ def vacuum(engine: Engine) -> bool:
         cursor.execute("VACUUM")
         busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
-    except exc.DBAPIError as error:
-        raise StoreError(f"cannot be vacuumed ({type(error.orig).__name__})") from error
+    except engine.dialect.loaded_dbapi.Error as error:
+        # The driver's own: nothing between it and us has made one of SQLAlchemy's of it.
+        if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise StoreError(f"cannot be vacuumed ({type(error).__name__})") from error
     finally:
         connection.close()
