@@ -245,6 +245,42 @@ def test_the_requests_that_the_sdk_repeats_are_one_call(server, handler):
     assert call.attributes["server.address"] == "api.openai.com"
 
 
+@pytest.mark.parametrize("error", [openai.InternalServerError, openai.APIConnectionError])
+def test_a_call_that_failed_for_good_says_how_often_it_was_repeated(handler, error):
+    def fail(request):
+        if error is openai.APIConnectionError:
+            raise httpx.ReadError("reset by peer")
+        return httpx.Response(500, json={}, headers={"retry-after-ms": "1"})
+
+    http = httpx.Client(transport=httpx.MockTransport(fail))
+    client = wrap(openai.OpenAI(api_key="sk-test", http_client=http, max_retries=1), handler=handler)
+    with pytest.raises(error):
+        client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+    call = the_call(handler)
+    assert (call.error_type, call.attributes["retry.count"]) == (error.__name__, 1)
+
+
+async def test_an_async_call_that_failed_for_good_says_how_often_it_was_repeated(handler):
+    def fail(request):
+        return httpx.Response(500, json={}, headers={"retry-after-ms": "1"})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(fail))
+    client = wrap(openai.AsyncOpenAI(api_key="sk-test", http_client=http, max_retries=1), handler=handler)
+    with pytest.raises(openai.InternalServerError):
+        await client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+    assert the_call(handler).attributes["retry.count"] == 1
+
+
+def test_an_answer_that_is_no_json_is_not_taken_for_one_that_nobody_read(handler):
+    def gateway(request):
+        return httpx.Response(200, html="<h1>Please log in</h1>")
+
+    http = httpx.Client(transport=httpx.MockTransport(gateway))
+    client = wrap(openai.OpenAI(api_key="sk-test", http_client=http), handler=handler)
+    client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+    assert the_call(handler).attributes["llm.usage_missing_reason"] == "the answer could not be understood"
+
+
 # --- streams ---------------------------------------------------------------------------------------
 
 
@@ -306,6 +342,34 @@ def test_a_stream_that_is_not_read_to_its_end_is_closed_early(client, handler, l
     stream = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
     leave(stream)
     del stream
+    call = the_call(handler)
+    assert (call.status, call.error_type) == ("closed_early", None)
+    assert (call.attributes.get("llm.stream_state") == "not_consumed") == (leave is id)
+    if leave is not id:
+        assert call.attributes["llm.usage_missing_reason"] == "the stream ended before its usage came"
+
+
+def test_a_stream_that_the_sdk_cannot_read_is_an_error_and_keeps_what_came(handler):
+    begun = b'data: {"id": "1", "choices": [{"index": 0, "delta": {"content": "Two"}}]}\n\n'
+
+    def garbled(request):
+        return httpx.Response(
+            200, content=iter([begun, b"data: {garbled\n\n"]), headers={"content-type": "text/event-stream"}
+        )
+
+    http = httpx.Client(transport=httpx.MockTransport(garbled))
+    client = wrap(openai.OpenAI(api_key="sk-test", http_client=http), handler=handler)
+    with pytest.raises(json.JSONDecodeError):
+        list(client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True))
+    call = the_call(handler)
+    assert (call.status, call.error_type, call.output_preview) == ("error", "JSONDecodeError", "Two")
+
+
+def test_a_stream_that_is_closed_while_the_application_handles_an_error_is_no_error(client, handler):
+    stream = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, stream=True)
+    next(stream)
+    with pytest.raises(KeyError), stream:
+        raise KeyError("the application's own")
     call = the_call(handler)
     assert (call.status, call.error_type) == ("closed_early", None)
     assert call.end_ns is not None

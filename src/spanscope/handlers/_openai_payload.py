@@ -77,6 +77,8 @@ def _status(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any],
         draft.facts["error_message"] = str(answer.error.get("message") or answer.error.get("code") or "")
     elif draft.status == "ok" and exchange.ending in ("closed", "dropped") and not answer.complete:
         draft.status = "closed_early"
+        if not exchange.pieces:
+            draft.attributes[semconv.STREAM_STATE] = "not_consumed"
     if draft.status != "error":
         draft.error = None
     elif run.error is not None:
@@ -88,8 +90,8 @@ def _where(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any], 
     draft.facts["provider"] = "azure" if exchange.azure else _HOSTS.get(host, "openai")
     if host:
         draft.attributes[semconv.SERVER_ADDRESS] = host
-    if exchange.retries:
-        draft.attributes[semconv.RETRIES] = exchange.retries
+    if exchange.requests > 1:
+        draft.attributes[semconv.RETRIES] = exchange.requests - 1
 
 
 # --- what was asked ---------------------------------------------------------------------------------------
@@ -229,16 +231,20 @@ def _outputs(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any]
 
 def _usage(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any], answer: Answer) -> None:
     if draft.facts.get("usage_source") == "missing":
-        draft.attributes[semconv.USAGE_MISSING_REASON] = _why_no_usage(run, exchange, answer)
+        draft.attributes[semconv.USAGE_MISSING_REASON] = _why_no_usage(run, draft, exchange, answer)
     elif draft.status != "ok":
         draft.facts["usage_source"] = "partial"
 
 
-def _why_no_usage(run: Run, exchange: Exchange, answer: Answer) -> str:
+def _why_no_usage(run: Run, draft: Draft, exchange: Exchange, answer: Answer) -> str:
     if run.end_ns is None:
         return "the call has not ended"
     if not answer.raw:
+        if exchange.answer or exchange.pieces:
+            return "the answer could not be understood"
         return "the call failed before it answered" if run.error is not None else "the answer was not read"
+    if answer.events and draft.status != "ok":
+        return "the stream ended before its usage came"
     if answer.events and exchange.path != "/responses":
         return (
             'the provider sends no usage with a stream unless asked: stream_options={"include_usage": True}'

@@ -8,6 +8,7 @@ found out by the worker (`_openai_payload`).
 Used by `handlers.openai`.
 """
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +19,7 @@ from spanscope.recorder import Run
 MAX_BYTES: Final = 8_000_000
 """Of a longer body the beginning is kept, and its last pieces, where finish reason and usage stand."""
 _LAST_PIECES: Final = 64
+_READER: Final = "openai._streaming"
 
 Ending = Literal["whole", "read", "closed", "dropped"]
 
@@ -31,7 +33,8 @@ class Exchange:
     """The request's JSON before it is written; the SDK made it for this request alone."""
     base_url: Any
     azure: bool
-    retries: int = 0
+    requests: int = 0
+    """How often it was sent: once, and again after each attempt that failed."""
     request_id: str | None = None
     answer: bytes | None = None
     """The body of a response that was read at once."""
@@ -96,6 +99,23 @@ class Guard:
         self._watch.over("dropped")
 
 
+def _not_understood(response: Any) -> BaseException | None:
+    """The exception for which the SDK closes a body: it reads that no further, as no stream of the API's.
+
+    Told from what else the application may be handling by whose frame it went through.
+    """
+    error = sys.exc_info()[1]
+    if error is None or isinstance(error, GeneratorExit):
+        return None
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_globals.get("__name__") == _READER and frame.f_locals.get("response") is response:
+            return error
+        trace = trace.tb_next
+    return None
+
+
 def watch_body(response: Any, run: Run) -> None:
     """Turn `response` into one that tells of its body; for its reader it is what it was."""
     watch = run.payload.watch = Watch(run)
@@ -149,12 +169,12 @@ def _watched(base: Any) -> Any:
 
         def close(self) -> None:
             if not self._spanscope_watch.inside:
-                self._spanscope_watch.over("closed")
+                self._spanscope_watch.over("closed", _not_understood(self))
             super().close()
 
         async def aclose(self) -> None:
             if not self._spanscope_watch.inside:
-                self._spanscope_watch.over("closed")
+                self._spanscope_watch.over("closed", _not_understood(self))
             await super().aclose()
 
         def __del__(self) -> None:

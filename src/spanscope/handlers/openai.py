@@ -1,9 +1,9 @@
 """Record what an `openai` client does, in code without a framework.
 
 `wrap(client)` gives the client a subclass of its own class.  Everything that it asks a model for (chat,
-responses, embeddings; parsed, streamed or raw) is sent by its one method `post`, and read in
-`_process_response`: these two are seen, and nothing else of it changes.  What was sent and what came back
-is kept by reference, and understood by the worker (`_openai_payload`).
+responses, embeddings; parsed, streamed or raw) is sent by its one method `post`, prepared for each attempt
+in `_prepare_request` and read in `_process_response`: these three are seen, and nothing else of it changes.
+What was sent and what came back is kept by reference, and understood by the worker (`_openai_payload`).
 
 Feeds `recorder`, like a framework's handler.
 """
@@ -119,7 +119,7 @@ def _default() -> Source | None:
         return None
 
 
-# --- the client's two methods ----------------------------------------------------------------------------
+# --- the client's methods --------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=32)
@@ -152,6 +152,10 @@ def _sync(base: Any) -> Any:
                 _leave(token)
             return _answered(run, answer)
 
+        def _prepare_request(self, request: Any) -> None:
+            _sent()
+            super()._prepare_request(request)
+
         def _process_response(self, **given: Any) -> Any:
             _arrived(given)
             return super()._process_response(**given)
@@ -182,6 +186,10 @@ def _async(base: Any) -> Any:
                 _leave(token)
             return _answered(run, answer)
 
+        async def _prepare_request(self, request: Any) -> None:
+            _sent()
+            await super()._prepare_request(request)
+
         async def _process_response(self, **given: Any) -> Any:
             _arrived(given)
             return await super()._process_response(**given)
@@ -207,14 +215,28 @@ def _leave(token: Any) -> None:
         current_block.set(None)  # a coroutine that was dropped is closed in another context
 
 
-def _arrived(given: dict[str, Any]) -> None:
-    """A response is there, whole or with its body still to be read."""
+def _open_call() -> Run | None:
+    """The call that this client is making right now."""
     run = current_block.get()
     if run is None or not isinstance(run.payload, Exchange) or run.end_ns is not None:
+        return None
+    return run
+
+
+def _sent() -> None:
+    """A request goes out: the first of the call, or one more because the last one failed."""
+    run = _open_call()
+    if run is not None:
+        run.payload.requests += 1
+
+
+def _arrived(given: dict[str, Any]) -> None:
+    """A response is there, whole or with its body still to be read."""
+    run = _open_call()
+    if run is None:
         return
     try:
         exchange, response = run.payload, given["response"]
-        exchange.retries = given.get("retries_taken") or 0
         exchange.request_id = response.headers.get("x-request-id")
         if given.get("stream") or not response.is_stream_consumed:
             watch_body(response, run)
