@@ -252,6 +252,12 @@ def test_the_version_that_this_route_used_before_passes():
     assert finding.evidence["usual_trace_ids"]
 
 
+def test_one_earlier_trace_is_told_as_one():
+    finding = answer("prompt_version", prompted("v7"), history=used("v7"))
+
+    assert "(1 of the 1 trace before)" in finding.summary
+
+
 def test_a_version_that_this_route_never_used_is_a_warning():
     finding = answer("prompt_version", prompted("v8"), history=used("v7", "v7", "v6", "v7"))
 

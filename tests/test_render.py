@@ -132,6 +132,8 @@ def test_late_and_ambient_spans_and_repeated_tools_are_marked():
     tree = tree_to_text(build.trace(), width=120)
 
     assert line_of("log", tree).endswith("late · ambient")
+    assert line_of("late:", tree).strip() == "late: ended after the topmost step had"
+    assert line_of("ambient:", tree).strip().startswith("ambient: hangs below what was open around it")
     assert "calls search ×2, add" in tree  # noqa: RUF001
 
 

@@ -128,6 +128,13 @@ def test_a_verdict_on_one_check_speaks_in_the_singular():
     assert verdict([finding(status="pass")], None) == "Nothing wrong was found in 1 check."
 
 
+def test_a_verdict_that_rests_on_no_check_says_so():
+    unjudged = [finding(status="unknown"), finding(status="not_applicable")]
+    assert verdict(unjudged, None).startswith(
+        "Nothing was there to judge for 2 checks; 1 could not be answered"
+    )
+
+
 def test_every_check_is_answered_and_can_be_asked_for_by_name():
     report = cut_rag()
 

@@ -156,7 +156,7 @@ def _against_past(
     if not by_trace:
         return _no_history(prompt, f"no earlier trace named {context.trace.name!r} used this prompt's name")
     counts = Counter(mark for marks in by_trace.values() for mark in sorted(marks))
-    seen, traces = counts[prompt.mark or ""], f"the last {len(by_trace)} traces"
+    seen, traces = counts[prompt.mark or ""], _last(by_trace)
     # A trace may use several prompts without a name; one that stands beside this one does not rival it.
     rivals = Counter({mark: times for mark, times in counts.items() if mark not in own_marks})
     usual, times = rivals.most_common(1)[0] if rivals else ("", 0)
@@ -173,7 +173,9 @@ def _against_past(
             NAME,
             "This route has no usual prompt to compare with.",
             reason=f"{traces} used {len(counts)} different ones, none of them mostly",
-            suggestion=_SET_IT if prompt.version is None else "Give prompt_version= to debug_trace.",
+            suggestion=_SET_IT
+            if prompt.version is None
+            else "Give prompt_version= to debug_trace, or --prompt-version.",
             **_evidence(prompt),
         )
     return Finding(
@@ -184,7 +186,7 @@ def _against_past(
         summary=f"Prompt {_told(prompt)} was used where this route mostly used {named(_short(usual))} "
         f"({times} of {traces}).",
         evidence=_evidence(prompt) | _usual(usual, times, by_trace) | {"this_one_before": seen},
-        suggestion="If the change is meant, give prompt_version= to debug_trace; "
+        suggestion="If the change is meant, give prompt_version= to debug_trace, or --prompt-version; "
         "if not, look at what was deployed.",
     )
 
@@ -192,9 +194,13 @@ def _against_past(
 def _usual(mark: str, times: int, by_trace: Mapping[str, set[str]]) -> dict[str, object]:
     return {
         "usual": mark,
-        "usual_in": f"{times} of the last {len(by_trace)} traces",
+        "usual_in": f"{times} of {_last(by_trace)}",
         "usual_trace_ids": [trace_id for trace_id, marks in by_trace.items() if mark in marks][:3],
     }
+
+
+def _last(by_trace: Mapping[str, set[str]]) -> str:
+    return f"the last {len(by_trace)} traces" if len(by_trace) > 1 else "the 1 trace before"
 
 
 def _no_history(prompt: _Prompt, reason: str) -> Finding:
@@ -202,7 +208,7 @@ def _no_history(prompt: _Prompt, reason: str) -> Finding:
         NAME,
         f"Whether {_told(prompt)} is the right prompt is not known.",
         reason=reason,
-        suggestion="Give prompt_version= to debug_trace to say which one is right.",
+        suggestion="Give prompt_version= to debug_trace, or --prompt-version, to say which one is right.",
         **_evidence(prompt),
     )
 

@@ -53,6 +53,8 @@ def verdict(findings: Sequence[Finding], cause: Finding | None) -> str:
         return f"Nothing failed, with one remark{more}: {remarks[0].summary}"
     asked = "1 check" if len(answers) == 1 else f"{len(answers)} checks"
     sentence = f"Nothing wrong was found in {asked}"
+    if answers and not _names(answers, "pass"):
+        sentence = f"Nothing was there to judge for {asked}"
     for status, words in (("unknown", "could not be answered"), ("not_applicable", "{do} not apply")):
         if names := _names(answers, status):  # type: ignore[arg-type]
             do = "does" if len(names) == 1 else "do"

@@ -183,7 +183,8 @@ def _inputs_in_doubt(context: CheckContext) -> list[Finding]:
                 "Whether the input fitted the context window is not known.",
                 reason="the size of the window was not given",
                 largest_input_tokens=max((call.input_tokens or 0 for call in calls), default=0) or None,
-                suggestion="Give max_context_tokens= to debug_trace to have the input checked.",
+                suggestion="Give max_context_tokens= to debug_trace, or --max-context-tokens, "
+                "to have the input checked.",
             )
         ]
     unsaid = [call.span_id for call in calls if call.input_tokens is None]

@@ -13,6 +13,7 @@ from typing import Final
 
 from spanscope.render.words import (
     FINDING_SIGNS,
+    NOTES,
     SpanLine,
     clean,
     evidence_text,
@@ -95,6 +96,11 @@ def _e(text: str) -> str:
     return html.escape(clean(text), quote=True)
 
 
+def _meaning(note: str) -> str:
+    """Of a note too short to speak for itself, when the mouse rests on it."""
+    return f' title="{_e(NOTES[note])}"' if note in NOTES else ""
+
+
 def _sentence(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", _e(text))
 
@@ -140,7 +146,9 @@ def _row(line: SpanLine, trace: Trace) -> str:
     name = f'<span class="{emphasis}">{_e(line.name)}</span>'
     indent = '<span class="ss-i"></span>' * min(line.depth, 24)
     kind = _e(line.span.kind)
-    notes = " · ".join(f'<span class="{_TONES[tone]}">{_e(words)}</span>' for words, tone in line.notes)
+    notes = " · ".join(
+        f'<span class="{_TONES[tone]}"{_meaning(words)}>{_e(words)}</span>' for words, tone in line.notes
+    )
     preview = f'<span class="ss-preview">{_e(line.preview)}</span>' if line.preview else ""
     cells = (
         f'<td title="span {_e(line.span.span_id)}">{indent}'

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from spanscope.render.words import (
     FINDING_SIGNS,
+    NOTES,
     SYMBOLS,
     SpanLine,
     Tone,
@@ -167,7 +168,7 @@ class _Tree:
         columns = _fit(lines, width)
         shown = [text for line in lines for text in _line(line, columns, width, self.trace)]
         if len(lines) > 1:
-            shown.append(_legend(lines))
+            shown += _legend(lines)
         yield from console.render(Group(*shown), options.update(width=width))
 
 
@@ -293,12 +294,16 @@ def _bar(line: SpanLine, trace: Trace) -> Text:
     return bar.append(" " * (_BAR - first - length))
 
 
-def _legend(lines: Sequence[SpanLine]) -> Text:
+def _legend(lines: Sequence[SpanLine]) -> Iterator[Text]:
     kinds = dict.fromkeys(line.span.kind for line in lines)
     legend = Text("  ", style="dim")
     for kind in kinds:
         legend.append(f"{SYMBOLS.get(kind, '▪')} {kind}   ")
-    return _one_line(legend)
+    yield _one_line(legend)
+    noted = {words for line in lines for words, _ in line.notes}
+    for words, meaning in NOTES.items():
+        if words in noted:
+            yield _one_line(Text(f"  {words}: {meaning}", style="dim"))
 
 
 # --- the report -------------------------------------------------------------------------------------

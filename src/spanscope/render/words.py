@@ -43,6 +43,13 @@ STATUS_WORDS: Final[Mapping[str, tuple[str, Tone]]] = {
     "interrupted": ("‖ interrupted", "warn"),
     "handoff": ("↷ handed off", "dim"),
 }
+_LATE: Final = "late"
+_AMBIENT: Final = "ambient"
+NOTES: Final[Mapping[str, str]] = {
+    _LATE: "ended after the topmost step had",
+    _AMBIENT: "hangs below what was open around it, not by the framework's word",
+}
+"""What the shortest notes of a span mean."""
 FINDING_SIGNS: Final[Mapping[str, tuple[str, str, Tone]]] = {
     "pass": ("✓", "pass", "good"),
     "fail": ("✗", "fail", "bad"),
@@ -134,9 +141,9 @@ def _notes(span: Span, *, is_cause: bool) -> list[tuple[str, Tone]]:
     if span.cache_hit:
         notes.append(("cached", "dim"))
     if span.attributes.get(LATE):
-        notes.append(("late", "warn"))
+        notes.append((_LATE, "warn"))
     if span.parent_source == "ambient":
-        notes.append(("ambient", "dim"))
+        notes.append((_AMBIENT, "dim"))
     return notes
 
 
