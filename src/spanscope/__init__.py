@@ -1,4 +1,4 @@
-"""spanscope: a flight recorder for LangChain and LangGraph applications.
+"""spanscope: a flight recorder for LangChain, LangGraph and LlamaIndex applications.
 
     from spanscope import ObsHandler, debug_trace
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="spanscope",
-    help="A flight recorder for LangChain and LangGraph: read what was recorded, and what went wrong.",
+    help="A flight recorder for LangChain, LangGraph and LlamaIndex: "
+    "read what was recorded, and what went wrong.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
