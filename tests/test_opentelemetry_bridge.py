@@ -1,7 +1,9 @@
 """Spans of other instrumentations, by way of OpenTelemetry: real SDK, real instrumentations, real server."""
 
 import asyncio
+import gc
 import time
+import weakref
 
 import openai
 import pytest
@@ -16,12 +18,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 from recording import all_traces, handler_in, named, recorded, settled, tree
 
-from spanscope import open_store, span
+from spanscope import ObsHandler, open_store, span
 from spanscope.exceptions import ConfigError
+from spanscope.handlers import _known
 from spanscope.openai import wrap
 from spanscope.opentelemetry import SpanscopeSpanProcessor
+from spanscope.testing import MemoryBackend
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How long?"}]
+CHAT = {"gen_ai.operation.name": "chat"}
 USAGE = {"stream_options": {"include_usage": True}}
 
 
@@ -427,6 +432,26 @@ def test_content_follows_the_policy(tmp_path, content):
     assert secret not in repr(call)
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("could not tell Jane Roe of her illness", "Error"),
+        ("Jane Roe: her illness", "Error"),
+        ("RateLimitError: slow down, Jane Roe", "RateLimitError"),
+    ],
+)
+def test_words_of_a_status_are_never_taken_for_the_type_of_an_error(tmp_path, said, found):
+    handler = handler_in(tmp_path, content="hash")
+    provider = TracerProvider()
+    provider.add_span_processor(SpanscopeSpanProcessor(handler))
+    with provider.get_tracer("tests").start_as_current_span("chat", attributes=CHAT) as made:
+        made.set_status(Status(StatusCode.ERROR, said))
+    call = recorded(handler).root
+    assert (call.status, call.error_type) == ("error", found)
+    assert "Jane" not in str(call)
+    handler.runtime.shutdown()
+
+
 def test_a_cancelled_span_is_no_error(tracer, handler):
     one = tracer.start_span("chat m", attributes={"gen_ai.operation.name": "chat"})
     one.record_exception(asyncio.CancelledError())
@@ -476,3 +501,34 @@ def test_recording_holds_nothing_of_a_span_that_is_over(tracer, handler):
     assert handler.runtime.assembler.open == {}
     runs = handler.recorder.runs.values()
     assert {(run.output, run.options) for run in runs} <= {(None, None)}
+
+
+def test_handlers_made_for_each_request_are_not_kept(tmp_path):
+    processor = SpanscopeSpanProcessor()
+    provider = TracerProvider()
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("tests")
+    ended, sinks = [], [MemoryBackend()]
+    for _ in range(10):
+        handler = ObsHandler(store=tmp_path / "spans.db", backends=sinks)
+        ended.append(weakref.ref(handler))
+        with span("request", handler=handler), tracer.start_as_current_span("chat", attributes=CHAT):
+            pass
+    assert processor.force_flush()
+    assert [one.name for one in recorded(handler).spans] == ["request", "chat"]
+    handler.runtime.shutdown()
+    del handler
+    gc.collect()
+    assert sum(one() is not None for one in ended) <= 1  # the newest, which speaks for its runtime
+
+
+def test_a_default_handler_that_cannot_be_made_is_tried_once_and_said(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("SPANSCOPE_STORE", str(tmp_path))  # a folder
+    monkeypatch.setattr(_known, "default_handler", lambda: None)
+    monkeypatch.setattr("spanscope.handlers.opentelemetry._NO_HANDLER", [])
+    provider = TracerProvider()
+    provider.add_span_processor(SpanscopeSpanProcessor())
+    for _ in range(3):
+        with provider.get_tracer("tests").start_as_current_span("chat", attributes=CHAT):
+            pass
+    assert len([one for one in caplog.records if "is a folder" in one.message]) == 1

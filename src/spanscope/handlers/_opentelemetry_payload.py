@@ -8,6 +8,7 @@ Fed with the spans that `handlers.opentelemetry` noted; called by `assembler`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -81,6 +82,7 @@ _KEPT: Final = {
     "http.response.status_code": semconv.HTTP_STATUS_CODE,
     "http.status_code": semconv.HTTP_STATUS_CODE,
 }
+_CLASS_BEFORE: Final = re.compile(r"([A-Z]\w{0,80}(?:Error|Exception|Timeout|Warning|Exit|Interrupt)): ")
 _FIRST_TOKEN_EVENTS: Final = frozenset({"First Token Stream Event", "gen_ai.first_token"})
 
 
@@ -143,8 +145,14 @@ def _status(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
     elif found.status.status_code.name == "ERROR":
         draft.status = "error"
         said = found.status.description or (raised or {}).get("exception.message")
-        draft.facts["error_type"] = word or (said or "").partition(":")[0] or "Error"
+        draft.facts["error_type"] = word or _class_before(said) or "Error"
         draft.facts["error_message"] = said
+
+
+def _class_before(said: Any) -> str | None:
+    """The class in `ValueError: …`, as the SDK writes it; anything else is content, not a type."""
+    found = _CLASS_BEFORE.match(said) if isinstance(said, str) else None
+    return found[1] if found else None
 
 
 def _named(run: Run, draft: Draft, found: Any, given: Attributes) -> None:

@@ -8,6 +8,7 @@ and retrievals are stored, the others (HTTP, databases) stay hidden.  What a spa
 Feeds `recorder`, like a framework's handler.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from spanscope import semconv
@@ -18,6 +19,7 @@ from spanscope.handlers._ambient import RunId
 from spanscope.handlers._calling import known, nearer, traced_run
 from spanscope.handlers._source import Handler, Source
 from spanscope.recorder import Run
+from spanscope.runtime import Runtime
 
 try:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
 EXIT_FLUSH_MS: Final = 5_000
+logger = logging.getLogger("spanscope")
+_NO_HANDLER: Final[list[str]] = []
+"""Why there is no default handler, once that has been said: to try again with each span takes time."""
 
 
 class Bridge(Source):
@@ -75,7 +80,8 @@ class SpanscopeSpanProcessor(SpanProcessor):
         self._handler = handler or (Handler(**settings) if settings else None)
         self._all_spans = all_spans
         self._ignored = frozenset(ignore_scopes)
-        self._bridges: dict[int, Bridge] = {}
+        self._runtimes: list[Runtime] = []
+        """Those that spans went to: few, however many handlers an application makes."""
         self._closed = False
 
     def on_start(self, span: "Span", parent_context: "Context | None" = None) -> None:
@@ -91,6 +97,8 @@ class SpanscopeSpanProcessor(SpanProcessor):
             else:
                 twin = above.key
             bridge = self._bridge(above)
+            if bridge is None:
+                return
             inside = None
             if above is not None and above.handler.recorder is bridge.recorder:
                 inside = RunId(above.key)
@@ -135,7 +143,7 @@ class SpanscopeSpanProcessor(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Push out what was recorded; true only when every backend acknowledged in time."""
-        answers = [bridge.runtime.flush(timeout_millis / 1000) for bridge in list(self._bridges.values())]
+        answers = [runtime.flush(timeout_millis / 1000) for runtime in self._runtimes if not runtime.closed]
         return all(answers)
 
     def shutdown(self) -> None:
@@ -158,17 +166,19 @@ class SpanscopeSpanProcessor(SpanProcessor):
             return found
         return other if found is None or other.start_ns >= found.start_ns else found
 
-    def _bridge(self, above: Run | None) -> Bridge:
+    def _bridge(self, above: Run | None) -> Bridge | None:
+        """Who speaks for the span; None where there is no handler and a default one cannot be made."""
         source: Source | None = self._handler
         if source is None:
-            source = above.handler if above is not None else _known.default_handler()
-        if isinstance(source, Bridge):
+            source = above.handler if above is not None else _default()
+        if source is None or isinstance(source, Bridge):
             return source
-        if source is None:
-            source = Handler()
-        bridge = self._bridges.get(id(source))
-        if bridge is None or bridge.handler is not source:
-            bridge = self._bridges[id(source)] = Bridge(source)
+        # With its handler and not in a table of ours, for an application may make one for each request.
+        bridge: Bridge | None = source.__dict__.get("_bridge")
+        if bridge is None:
+            bridge = source.__dict__["_bridge"] = Bridge(source)
+        if source.runtime not in self._runtimes:
+            self._runtimes = [*(one for one in self._runtimes if not one.closed), source.runtime]
         return bridge
 
     def _wanted(self, run: Run, span: Any) -> bool:
@@ -176,6 +186,19 @@ class SpanscopeSpanProcessor(SpanProcessor):
         if scope is not None and scope.name in self._ignored:
             return False
         return run.kind is not None or self._all_spans
+
+
+def _default() -> Source | None:
+    """Where a span goes that nothing around it and no setting places."""
+    found = _known.default_handler()
+    if found is not None or _NO_HANDLER:
+        return found
+    try:
+        return Handler()
+    except Exception as fault:  # noqa: BLE001  the boundary of a hook: the application's span goes on
+        _NO_HANDLER.append(type(fault).__name__)
+        logger.warning("spanscope records no OpenTelemetry spans: %s; give the processor a handler", fault)
+        return None
 
 
 def _in_trace_of(span: "Span", run: Run) -> None:
