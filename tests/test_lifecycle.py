@@ -23,6 +23,7 @@ from recording import all_traces, handler_in, named, recorded, settled, tree
 
 from spanscope import ObsHandler, semconv
 from spanscope.assembler import Assembler
+from spanscope.runtime import runtimes
 from spanscope.testing import BrokenStream, MemoryBackend, ScriptedChatModel
 
 TEXT = "one two three four five six"
@@ -299,6 +300,15 @@ async def test_two_concurrent_runs_with_one_run_id_stay_two(handler):
     spans = [span for trace in traces for span in trace.spans]
     assert len({span.span_id for span in spans}) == 2
     assert [span.attributes.get(semconv.RUN_ID_REUSED) for span in spans].count(True) == 1
+
+
+def test_a_process_forgets_a_runtime_that_was_shut_down(tmp_path):
+    """A service that makes a handler with sinks of its own for each job would grow by all of them."""
+    handler = handler_in(tmp_path)
+    RunnableLambda(len).invoke("x", config={"callbacks": [handler]})
+    assert handler.runtime in runtimes()
+    handler.runtime.shutdown()
+    assert handler.runtime not in runtimes()
 
 
 def test_two_runs_with_one_run_id_one_after_the_other_stay_two(handler):

@@ -56,7 +56,7 @@ def runtime_for(settings: Settings) -> "Runtime":
 
 
 def runtimes() -> list["Runtime"]:
-    """All runtimes of this process."""
+    """All runtimes of this process that were not shut down."""
     return list(_runtimes.values())
 
 
@@ -168,6 +168,9 @@ class Runtime:
         done = worker.ask(self._close_now, timeout_s)
         if self in worker.clients:
             worker.clients.remove(self)
+        with _making:
+            if _runtimes.get(self.settings.key) is self:
+                del _runtimes[self.settings.key]
         return done
 
     def _close_now(self, timeout_s: float) -> bool:
@@ -180,6 +183,7 @@ class Runtime:
             self.pipeline.send(self.assembler.close())
             done = self.pipeline.flush(timeout_s)
         self.recorder.reset()
+        self.assembler.reset()
         self._save_health()
         self.pipeline.shutdown()
         return done
