@@ -122,8 +122,16 @@ def tool_calls(call: Call) -> tuple[Facts, Facts]:
     in two lists, so the pieces are believed first; a piece without a name is not a call.
     """
     answer = call.answer
-    if answer is None or not (answer.tool_calls or answer.invalid_tool_calls):
+    if answer is None:
         return NOTHING, NOTHING
+    if not (answer.tool_calls or answer.invalid_tool_calls):
+        # OpenAI's older form, which LangChain does not take for a call of a tool.
+        called = (getattr(answer.message, "additional_kwargs", None) or NOTHING).get("function_call")
+        if not isinstance(called, MAPPINGS) or not called.get("name"):
+            return NOTHING, NOTHING
+        whole = whole_arguments(called.get("arguments"))
+        valid = [{"name": called["name"], "args_valid": whole}]
+        return {"tool_names": (called["name"],)}, {semconv.TOOL_CALLS: valid}
     made = [(name, whole_arguments(given)) for name, given in _pieces(answer) if name]
     if not made:
         made = [(one.get("name"), True) for one in answer.tool_calls or () if one.get("name")]
@@ -224,11 +232,13 @@ def fingerprint(call: Call) -> Facts:
 
 
 def reported_cost(call: Call) -> Facts:
-    """What OpenRouter says that the call cost, in dollars."""
-    if call.answer is None or "cost" not in (metadata := call.answer.response_metadata):
+    """What OpenRouter says that the call cost, in dollars; through OpenAI's client, beside the tokens."""
+    if call.answer is None:
         return NOTHING
-    found = metadata["cost"]
-    if not is_number(found) or found < 0:
+    metadata = call.answer.response_metadata
+    if (found := metadata.get("cost")) is None and (held := metadata.get("token_usage")) is not None:
+        found = get(held, "cost")
+    if found is None or not is_number(found) or found < 0:
         return NOTHING
     return {"cost_usd": Decimal(str(found)), "cost_source": "provider"}
 

@@ -11,6 +11,7 @@ from spanscope import semconv
 from spanscope.drafts import Draft, Message
 from spanscope.handlers import _langchain_model as model
 from spanscope.handlers._freeze import FrozenMessage, FrozenMessages
+from spanscope.handlers._langchain_merged import taken_once
 from spanscope.handlers._langchain_text import (
     block_text,
     input_text,
@@ -206,10 +207,15 @@ def llm(run: Run, draft: Draft) -> None:
     metadata = _metadata(run)
     _common(run, draft, "llm", _options_name(run))
     answer = run.output if isinstance(run.output, model.Answer) else None
+    if answer is not None and run.chunks:
+        answer = taken_once(answer, run.usage, run.usages)
     call = model.Call(params, metadata, answer, run.serialized, options.get("options"))
     failed = model.read(call, draft.facts, draft.attributes)
     if draft.status != "ok" and draft.facts.get("usage_source") == "provider":
         draft.facts["usage_source"] = "partial"
+        if not draft.facts.get("output_tokens"):
+            # Something had been said: Google's client gives 0 for a count that has not come yet.
+            draft.facts["output_tokens"] = draft.facts["total_tokens"] = None
     for part in (_asked, _answered, _failed, _tried_again, _timing, _why_no_usage):
         try:
             part(run, draft, call)

@@ -20,6 +20,10 @@ MISSING: Final[Facts] = {"usage_source": "missing"}
 FROM_CACHE: Final[Facts] = {"usage_source": "cache", "cache_hit": True}
 _TIERS: Final = ("flex_", "priority_")
 _RAW_KEYS: Final = ("token_usage", "usage")
+_FILL_IN_ZEROS: Final = frozenset(
+    {"amazon_bedrock", "bedrock", "bedrock_converse", "google_genai", "google_vertexai"}
+)
+"""Clients that say 0 of the cache where the provider said nothing: of them, 0 is not known."""
 
 
 def usage_facts(answer: Any, provider: Any) -> tuple[Facts, Facts]:
@@ -33,6 +37,11 @@ def usage_facts(answer: Any, provider: Any) -> tuple[Facts, Facts]:
     if provider == "cohere" and (billed := _billed(answer)) is not None:
         return MISSING, billed
     found = _of_langchain(given) if given else None
+    if found is not None and provider in _FILL_IN_ZEROS:
+        found = found._replace(
+            cache_read_tokens=found.cache_read_tokens or None,
+            cache_write_tokens=found.cache_write_tokens or None,
+        )
     if found is None:
         found = _raw(answer) or _scattered(answer)
         if found is None:

@@ -270,6 +270,10 @@ class ObsHandler(Handler, _Base):
             run = self._runs[run_id.int]
             run.chunks += 1
             run.last_ns = self._now()
+            usage = getattr(getattr(chunk, "message", None), "usage_metadata", None)
+            if usage and usage is not run.usage:  # the same again: delivered twice
+                run.usage = usage
+                run.usages += 1
             if run.first_text_ns is None and (said := says(token, chunk)):
                 if said is ANSWER:
                     run.first_text_ns = run.last_ns
