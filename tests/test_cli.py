@@ -220,6 +220,18 @@ def test_show_takes_the_id_that_list_prints(run, two_traces):
     assert "order_agent" in run("show", shown)[1]
 
 
+def test_ids_of_one_batch_are_printed_as_far_as_it_takes_to_tell_them_apart(run, store):
+    """A batch starts within a millisecond, so its ids begin with more than the usual digits in common."""
+    ids = [f"01a1fd6caec57351a7564e1{rest:09x}" for rest in (0xF4B15246B, 0xEDAD54621)]
+    write(
+        store, *(span("a", n, trace_id=one, name=f"answer_{n}", parent_id=None) for n, one in enumerate(ids))
+    )
+    rows = {name: shown for shown, _, name, *_ in map(str.split, run("list")[1].splitlines()[1:])}
+    assert {name: len(shown) for name, shown in rows.items()} == {"answer_0": 24, "answer_1": 24}
+    for name, shown in rows.items():
+        assert name in run("show", shown)[1]
+
+
 def test_show_as_json_gives_every_span(run, two_traces):
     trace = json.loads(run("show", "--last", "--json")[1])
     assert [found["name"] for found in trace["spans"]] == ["shop_faq", "ChatModel"]

@@ -47,7 +47,8 @@ def list_table(summaries: Sequence["TraceSummary"], *, width: int = 1_000) -> Ta
     No letter is lost: ids, times and figures keep their width, names go on in the next line, and where
     that leaves too little for the names, the last figures are left out (`--json` has them all).
     """
-    rows = [_cells(summary, LINE_ID) for summary in summaries]
+    digits = _telling_digits([summary.trace_id for summary in summaries])
+    rows = [_cells(summary, digits) for summary in summaries]
     widths = [max(cell_len(title), *(cell.cell_len for cell in cells)) for title, *cells in _columns(rows)]
     shown = list(range(len(_TITLES)))
     for dropped in _DROPPED_FIRST:
@@ -66,6 +67,12 @@ def list_table(summaries: Sequence["TraceSummary"], *, width: int = 1_000) -> Ta
     for cells in rows:
         table.add_row(*(cells[n] for n in shown))
     return table
+
+
+def _telling_digits(ids: Sequence[str]) -> int:
+    """How much of these ids tells them apart: those of one batch have more than their time in common."""
+    wanted = range(LINE_ID, max(map(len, ids), default=LINE_ID))
+    return next((n for n in wanted if len({one[:n] for one in ids}) == len(ids)), wanted.stop)
 
 
 def _columns(rows: Sequence[Sequence[Text]]) -> Iterator[tuple[Any, ...]]:
