@@ -114,7 +114,7 @@ def _older(
     if days is None:
         return []
     t = TRACES.c
-    edge_ns = int((now - timedelta(days=days)).timestamp()) * 10**9
+    edge_ns = int((now - timedelta(days=days)).timestamp() * 10**9)
     query = select(t.trace_id).where(func.coalesce(t.end_ns, t.start_ns) < edge_ns, *chosen)
     return list(connection.scalars(query.order_by(t.start_ns, t.trace_id)))
 
