@@ -424,6 +424,12 @@ def test_doctor_ends_with_1_when_the_store_is_no_database(run, store):
     assert str(store) in out
 
 
+def test_doctor_says_when_the_last_run_ended_as_a_time(run, store, two_traces):
+    ended_s = NOW_NS / 10**9 - 3 * 86_400
+    (store.parent / "health.json").write_text(json.dumps({"saved_at": ended_s, "pid": 7, "counters": {}}))
+    assert f"{datetime.fromtimestamp(ended_s):%Y-%m-%d %H:%M:%S}, process 7" in run("doctor")[1]
+
+
 def test_doctor_shows_what_the_last_run_lost(run, store, two_traces):
     health = Health()
     health.count("spans_recorded", 40)

@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -219,8 +218,11 @@ def _last_run_lines(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if record is None:
         yield "counters", "no run has left its counters beside this store"
         return
-    ago = max(0.0, time.time() - record.get("saved_at", 0.0))
-    yield "ended", f"{ago:,.0f} s ago, process {record.get('pid', 'unknown')}"
+    saved_at = record.get("saved_at")
+    ended = (
+        f"{datetime.fromtimestamp(saved_at).astimezone():%Y-%m-%d %H:%M:%S}" if saved_at else "unknown when"
+    )
+    yield "ended", f"{ended}, process {record.get('pid', 'unknown')}"
     for name, value in sorted({**record.get("counters", {}), **record.get("faults", {})}.items()):
         yield name, f"{value:,}"
 

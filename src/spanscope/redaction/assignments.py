@@ -429,6 +429,9 @@ _NAMES_OF_VALUES = (
     r"(?i)(?:key|token|secret|passw|auth|cred|access|api|client|signature|session|cert|private|bearer|webhook|license"
     rf"|salt|hmac|pat|pwd|passphrase|login with|{_VENDORS})"
 )
+# Ten characters without a digit that are random have twelve letters in a row.
+_IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
+_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
 
 RULES: Final = (
     Rule("cookie", "SECRET", from_words(("cookie",), _COOKIE, 1), triggers=("cookie",)),
@@ -442,5 +445,5 @@ RULES: Final = (
         from_words(("--pass", "--token", "--secret", "--api", "--access", "--auth"), _FLAG, 1),
         triggers=("--",),
     ),
-    Rule("secret-like value", "SECRET", _by_value, sieve=_NAMES_OF_VALUES),
+    Rule("secret-like value", "SECRET", _by_value, sieve=(_NAMES_OF_VALUES, _SIEVE_OF_VALUES)),
 )

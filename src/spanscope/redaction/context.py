@@ -38,6 +38,13 @@ _OTHER_WORDS: Final = frozenset(
     )
 )
 _WORD = re.compile(r"[^\W\d_]+")
+PHONE_SIEVE: Final = (
+    "(?i:(?:^|[^A-Za-z])(?:"
+    + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if word.isascii()))
+    + "|(?:me|us|him|her|them)[^A-Za-z]+at)(?:$|[^A-Za-z]))|"
+    + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if not word.isascii()))
+)
+"""Matches, in RE2, where there is a word of telephones; see `sieves`."""
 
 
 def is_about_a_phone(page: Page, at: int) -> bool:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Final
 
 from spanscope.redaction.page import Page
+from spanscope.redaction.relaxed import BEGINNING, relaxed
 from spanscope.redaction.rules import Place, Rule
 
 _EDGE = r"(?:(?<![\w.\-/])|(?<=\\[nrt]))"
@@ -181,12 +182,12 @@ def _lettered_ids(page: Page, start: int, end: int) -> Iterable[Place]:
 
 
 RULES: Final = (
-    Rule("us ssn", "SSN", _us_ssn, digits=9),
-    Rule("national id", "ID", _digit_ids, digits=9),
+    Rule("us ssn", "SSN", _us_ssn, digits=9, sieve=BEGINNING + relaxed(_US_SSN)),
+    Rule("national id", "ID", _digit_ids, digits=9, sieve=BEGINNING + relaxed(_ANY_OF_DIGITS)),
     Rule(
         "national id with letters",
         "ID",
         _lettered_ids,
-        sieve="|".join(shape.written for shape in _OF_LETTERS),
+        sieve=BEGINNING + relaxed(_ANY_OF_LETTERS),
     ),
 )

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from spanscope.redaction.context import is_about_a_phone
+from spanscope.redaction.context import PHONE_SIEVE, is_about_a_phone
 from spanscope.redaction.page import Page
+from spanscope.redaction.relaxed import BEGINNING, relaxed
 from spanscope.redaction.rules import Place, Rule
 
 # ITU E.164 country codes in use, by their number of digits.
@@ -320,8 +321,8 @@ def _lettered(page: Page, start: int, end: int) -> Iterable[Place]:
 
 
 RULES: Final = (
-    Rule("phone", "PHONE", _international, digits=7),
-    Rule("national phone", "PHONE", _national, digits=7),
-    Rule("phone in context", "PHONE", _said, digits=7),
+    Rule("phone", "PHONE", _international, digits=7, sieve=relaxed(_INTERNATIONAL)),
+    Rule("national phone", "PHONE", _national, digits=7, sieve=BEGINNING + relaxed(_GROUPED, _NATIONAL)),
+    Rule("phone in context", "PHONE", _said, digits=7, sieve=(PHONE_SIEVE, BEGINNING + relaxed(_SAID))),
     Rule("lettered phone", "PHONE", _lettered, triggers=("800-", "888-", "877-", "866-", "855-")),
 )

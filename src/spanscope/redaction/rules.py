@@ -33,8 +33,11 @@ class Rule:
     """Yields the places between two positions of a page; may look at what stands around them."""
     triggers: tuple[str, ...] = ()
     """Lower-case strings, of which the folded text holds one where there is something to find."""
-    sieve: str = ""
-    """The same for RE2: a pattern that matches wherever there is something.  Made of the others if empty."""
+    sieve: str | tuple[str, ...] = ""
+    """The same for RE2: a pattern that matches wherever there is something, or several that all do.
+
+    See `relaxed` for how to make one of a pattern of `re`.  Made of the others if empty.
+    """
     labels: tuple[str, ...] = ()
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
     long: bool = False

@@ -62,32 +62,46 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False
     always: list[int] = []
-    families: dict[str, tuple[Any, list[int]]] = {}
+    families: dict[str, tuple[Any, list[tuple[int, int]]]] = {}
+    """Of each its automaton, and for each of its patterns the rule's rank and a bit of its own."""
+    whole: dict[int, int] = {}
+    """The bits of all patterns of a rule that has several."""
     for rank, rule in enumerate(rules):
-        pattern = pattern_for(rule)
-        if not pattern:
+        patterns = patterns_for(rule)
+        if not patterns:
             always.append(rank)
             continue
-        family = _family(rule)
-        if family not in families:
-            families[family] = (re2.Set.SearchSet(options), [])
-        families[family][0].Add(pattern)
-        families[family][1].append(rank)
-    for patterns, _ in families.values():
-        patterns.Compile()
-    sets = list(families.values())
+        if len(patterns) > 1:
+            whole[rank] = (1 << len(patterns)) - 1
+        for at, pattern in enumerate(patterns):
+            family = _family(rule)
+            if family not in families:
+                families[family] = (re2.Set.SearchSet(options), [])
+            families[family][0].Add(pattern)
+            families[family][1].append((rank, 1 << at))
+    for automaton, _ in families.values():
+        automaton.Compile()
+    matchers = [(automaton.Match, known) for automaton, known in families.values()]
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
-        text = page.text[start:end]
-        forms = [text.encode("utf-8", "replace")]
-        if not text.isascii():  # the sets fold ASCII letters only
-            forms.append(page.folded[start:end].encode("utf-8", "replace"))
+        text = page.text
+        if start or end < len(text):
+            text = text[start:end]
+        encoded = text.encode("utf-8", "replace")
+        found = [known[index] for match, known in matchers for index in match(encoded) or ()]
+        if len(encoded) > len(text):  # the sets fold ASCII letters only
+            encoded = page.folded[start:end].encode("utf-8", "replace")
+            found += [known[index] for match, known in matchers for index in match(encoded) or ()]
+        if not found:
+            return always
         chosen = {*always}
-        for encoded in forms:
-            for patterns, ranks in sets:
-                found = patterns.Match(encoded)
-                if found:
-                    chosen.update([ranks[index] for index in found])
+        seen: dict[int, int] = {}
+        for rank, bit in found:
+            if rank in whole:
+                seen[rank] = bits = seen.get(rank, 0) | bit
+                if bits != whole[rank]:
+                    continue
+            chosen.add(rank)
         return sorted(chosen)
 
     return sieve
@@ -95,21 +109,20 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
 
 def _family(rule: Rule) -> str:
     """Patterns that count the same things share an automaton; together they would multiply its states."""
-    if rule.digits:
+    if rule.digits or rule.type in ("IP", "MAC", "COORDINATES"):
         return "digits"
-    if rule.type in ("IP", "MAC", "COORDINATES"):
-        return "dots"
     if rule.long:
         return "long words"
     return rule.type if rule.type in ("ADDRESS", "ID", "IBAN", "SECRET") else "words"
 
 
-def pattern_for(rule: Rule) -> str:
-    """The rule's sieve for RE2, over the bytes of UTF-8; empty when it has none."""
+def patterns_for(rule: Rule) -> list[str]:
+    """The rule's sieve for RE2, over the bytes of UTF-8: patterns that all match; none when it has no sieve."""
     if rule.sieve:
-        return _bytes(rule.sieve)
+        several = rule.sieve if isinstance(rule.sieve, tuple) else (rule.sieve,)
+        return [_bytes(one) for one in several]
     if rule.digits:
-        return rf"[0-9](?:{_GAP}*[0-9]){{{rule.digits - 1}}}"
+        return [rf"[0-9](?:{_GAP}*[0-9]){{{rule.digits - 1}}}"]
     if rule.labels:
         # At the beginning of a word, or of a later one of `homeAddress`.
         ascii_ones = [re.escape(label) for label in rule.labels if label.isascii()]
@@ -120,8 +133,8 @@ def pattern_for(rule: Rule) -> str:
         ]
         others = [re.escape(label) for label in rule.labels if not label.isascii()]
         first = rf"(?:^|[^A-Za-z]|\\[nrt])(?i:{'|'.join(ascii_ones)})"
-        return _bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *others]))
-    return _bytes(f"(?i){'|'.join(map(re.escape, rule.triggers))}") if rule.triggers else ""
+        return [_bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *others]))]
+    return [_bytes(f"(?i){'|'.join(map(re.escape, rule.triggers))}")] if rule.triggers else []
 
 
 def _bytes(pattern: str) -> str:
