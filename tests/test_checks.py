@@ -490,7 +490,44 @@ def test_reasoning_that_ate_the_budget_is_named():
     build = TraceBuilder()
     build.llm(finish_reason="length", output_tokens=1000, max_tokens=1000, reasoning_tokens=960)
 
-    assert "Reasoning took 960 of the 1000 tokens" in (answer("truncation", build.trace()).suggestion or "")
+    finding = answer("truncation", build.trace())
+    assert "Reasoning took 960 of the 1000 tokens (96%)" in (finding.suggestion or "")
+    assert finding.evidence["reasoning_share"] == 0.96
+
+
+def test_a_cut_answer_that_is_asked_for_again_unchanged_is_told_and_fails():
+    build = TraceBuilder()
+    cut = {"finish_reason": "length", "output_tokens": 64, "max_tokens": 64, "messages_hash": "ab" * 8}
+    first, second, third = (build.llm(**cut) for _ in range(3))
+
+    findings = ask("truncation", build.trace())
+
+    told = next(each for each in findings if each.span_id == first.span_id and each.detail)
+    assert told.status == "fail"
+    assert told.summary.endswith("and was asked the same again 2 times.")
+    assert told.evidence["asked_again"] == [second.span_id, third.span_id]
+
+
+def test_a_cut_answer_that_is_asked_for_with_more_room_is_no_blind_repetition():
+    build = TraceBuilder()
+    build.llm(finish_reason="length", output_tokens=64, max_tokens=64, messages_hash="ab" * 8)
+    build.llm(finish_reason="stop", output_tokens=90, max_tokens=256, messages_hash="ab" * 8)
+
+    assert "asked_again" not in answer("truncation", build.trace()).evidence
+
+
+def test_where_tokens_are_missing_the_switch_that_gives_them_is_named():
+    build = TraceBuilder()
+    why = "the provider sends no usage with a stream unless asked: stream_usage=True"
+    build.llm(
+        input_tokens=None,
+        output_tokens=None,
+        finish_reason=None,
+        usage_source="missing",
+        attributes={semconv.USAGE_MISSING_REASON: why},
+    )
+
+    assert "stream_usage=True" in (answer("truncation", build.trace()).suggestion or "")
 
 
 def test_whole_outputs_pass_and_the_input_stays_open_without_the_window():

@@ -5,7 +5,7 @@ of an answer that stands exactly at its cap.  An input that fills the context wi
 cut by somebody; that needs the window's size, and only the caller knows it for certain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spanscope.checks._base import (
@@ -18,7 +18,7 @@ from spanscope.checks._base import (
     unknown,
 )
 from spanscope.report import Finding, FindingStatus, Severity
-from spanscope.semconv import TOOL_CALLS
+from spanscope.semconv import TOOL_CALLS, USAGE_MISSING_REASON
 from spanscope.spans import Span
 
 NAME = "truncation"
@@ -67,7 +67,8 @@ def _output(call: Span, context: CheckContext) -> Finding | None:
 def _cut(call: Span, context: CheckContext, broken: list[str]) -> Finding:
     gave_the_answer = call is context.answer
     said_so = call.finish_reason == "length"
-    status: FindingStatus = "fail" if gave_the_answer or broken else "warn"
+    again = _asked_again(call, context)
+    status: FindingStatus = "fail" if gave_the_answer or broken or len(again) > 1 else "warn"
     severity: Severity = "medium" if status == "warn" else "critical" if said_so or broken else "high"
     what = (
         f"The arguments for {_tools(broken)} were cut"
@@ -81,10 +82,29 @@ def _cut(call: Span, context: CheckContext, broken: list[str]) -> Finding:
         status=status,
         severity=severity,
         span_id=call.span_id,
-        summary=f"{what}: {label(call)} {_where_it_stopped(call)}.",
-        evidence=_evidence(call, context, broken),
+        summary=f"{what}: {label(call)} {_where_it_stopped(call)}"
+        + (f", and was asked the same again {_times(len(again))}." if again else "."),
+        evidence=_evidence(call, context, broken)
+        | known(asked_again=[span.span_id for span in again] or None),
         suggestion=_remedy(call),
     )
+
+
+def _asked_again(cut: Span, context: CheckContext) -> list[Span]:
+    """Later calls with the same messages and no higher limit, as of a loop that takes a cut for a failure."""
+    if cut.messages_hash is None or cut.end_ns is None:
+        return []
+    return [
+        call
+        for call in context.llm_calls
+        if call.messages_hash == cut.messages_hash
+        and call.start_ns >= cut.end_ns
+        and (call.max_tokens or 0) <= (cut.max_tokens or 0)
+    ]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _where_it_stopped(call: Span) -> str:
@@ -97,11 +117,10 @@ def _where_it_stopped(call: Span) -> str:
 
 
 def _remedy(call: Span) -> str:
-    spent = call.reasoning_tokens
-    if spent and call.output_tokens and spent >= call.output_tokens / 2:
+    if (share := _reasoning_share(call)) is not None and share >= 0.5:
         return (
-            f"Reasoning took {spent} of the {call.output_tokens} tokens: raise max_tokens, "
-            "or lower the reasoning effort."
+            f"Reasoning took {call.reasoning_tokens} of the {call.output_tokens} tokens ({share:.0%}): "
+            "raise max_tokens, or lower the reasoning effort."
         )
     if call.max_tokens is not None and (call.output_tokens or 0) < call.max_tokens:
         return (
@@ -110,6 +129,13 @@ def _remedy(call: Span) -> str:
         )
     above = f"raise max_tokens above {call.max_tokens}" if call.max_tokens else "set a higher max_tokens"
     return f"{above[0].upper()}{above[1:]}, or ask for a shorter answer."
+
+
+def _reasoning_share(call: Span) -> float | None:
+    """How much of the output was reasoning, from 0 to 1; None where there was none."""
+    if not call.reasoning_tokens or not call.output_tokens:
+        return None
+    return round(call.reasoning_tokens / call.output_tokens, 3)
 
 
 def _broken_tools(call: Span) -> list[str]:
@@ -196,9 +222,17 @@ def _inputs_in_doubt(context: CheckContext) -> list[Finding]:
             f"Whether the input fitted the context window is not known for {len(unsaid)} of "
             f"{len(calls)} calls.",
             reason="no input tokens were reported",
+            suggestion=_why_unsaid(calls),
             span_ids=unsaid,
         )
     ]
+
+
+def _why_unsaid(calls: Iterable[Span]) -> str | None:
+    """Why the first call without a count has none, and the switch that would give it."""
+    reasons = (call.attributes.get(USAGE_MISSING_REASON) for call in calls if call.input_tokens is None)
+    reason = next((each for each in reasons if isinstance(each, str) and each), None)
+    return f"{reason[0].upper()}{reason[1:]}." if reason else None
 
 
 def _whole(context: CheckContext) -> Finding:
@@ -216,6 +250,7 @@ def _whole(context: CheckContext) -> Finding:
             NAME,
             f"Whether the output was cut is not known for {len(silent)} of {len(calls)} model calls.",
             reason="neither a finish reason nor a count of tokens against a limit was reported",
+            suggestion=_why_unsaid(calls),
             span_ids=silent,
         )
     last = context.answer or calls[-1]
@@ -236,6 +271,7 @@ def _evidence(call: Span, context: CheckContext, broken: list[str]) -> dict[str,
         input_tokens=call.input_tokens,
         output_tokens=call.output_tokens,
         reasoning_tokens=call.reasoning_tokens,
+        reasoning_share=_reasoning_share(call),
         max_tokens=call.max_tokens,
         max_context_tokens=context.max_context_tokens,
         output_chars=call.output_chars,
