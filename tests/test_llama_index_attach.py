@@ -90,6 +90,20 @@ def test_a_detached_handler_stays_off_though_a_callback_manager_has_it(tmp_path)
     handler.runtime.shutdown(2.0)
 
 
+def test_what_still_runs_when_the_handler_is_detached_is_abandoned(handler):
+    @get_dispatcher(__name__).span
+    def work() -> int:
+        mock().complete("x")
+        handler.detach()
+        mock().complete("y")
+        return 5
+
+    assert work() == 5
+    trace = recorded(handler)
+    assert [(one.kind, one.status) for one in trace.spans] == [("chain", "abandoned"), ("llm", "ok")]
+    assert trace.root.end_ns is not None
+
+
 def test_a_chat_engine_that_replaces_the_callback_manager_is_recorded(handler, monkeypatch):
     engine = index().as_chat_engine(chat_mode="condense_plus_context", llm=mock())
     engine.callback_manager = CallbackManager([])

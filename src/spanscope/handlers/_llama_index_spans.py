@@ -282,12 +282,17 @@ class SpanTap(BaseSpanHandler[Any]):
                 self.recorder.finish(inner)
 
     def let_go(self) -> None:
-        """Nothing will be told of the streams that are still out."""
+        """Nothing will be told of the streams that are still out, and of the calls that are still running."""
         for run in self.streams.forget():
             call = run.options
             if type(call) is Call and call.awaiting and run.end_ns is None:
                 call.state = "unobserved"
                 self._close(run, None)
+        for run in list(self.recorder.runs.values()):
+            call = run.options
+            if type(call) is Call and run.end_ns is None and not call.awaiting:  # a future tells by itself
+                run.abandoned = True
+                self.recorder.finish(run)
 
     def _gone(self, run: Run) -> None:
         """Nobody holds the stream any more.  Called by the garbage collector, so it must not raise."""

@@ -60,7 +60,8 @@ class ObsHandler(Handler, _Base):
         return self
 
     def detach(self) -> None:
-        """Stop recording.  Streams that are still being read end here; harmless when not attached."""
+        """Stop recording.  What is still running ends here as abandoned, and a stream that is still being
+        read as unobserved; harmless when not attached."""
         self._detached = True
         _detach(self)
 

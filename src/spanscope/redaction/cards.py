@@ -117,5 +117,7 @@ def _mod_97(iban: str) -> int:
 
 RULES: Final = (
     Rule("card", "CARD", _cards, digits=12),
-    Rule("iban", "IBAN", _ibans, sieve=r"[A-Z]{2}[0-9]{2}(?:(?:[ .-]|\xc2\xa0)?[A-Za-z0-9]){11}"),
+    Rule(
+        "iban", "IBAN", _ibans, sieve=r"[A-Z]{2}[0-9]{2}(?:(?:[ .-]|\xc2\xa0)?[A-Za-z0-9]){11}", numbered=True
+    ),
 )

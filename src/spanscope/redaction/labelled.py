@@ -38,7 +38,7 @@ def _rule(name: str, kind: str, labels: tuple[str, ...], value: str) -> Rule:
             if match is not None:
                 yield match.span(1)
 
-    return Rule(name, kind, find, labels=labels)
+    return Rule(name, kind, find, labels=labels, numbered=True)
 
 
 def _document(digits: int) -> str:
@@ -153,7 +153,7 @@ _ACCOUNTS = phrases(
 )
 
 RULES: Final = (
-    Rule("date of birth", "DOB", _birth_dates, labels=_BORN),
+    Rule("date of birth", "DOB", _birth_dates, labels=_BORN, numbered=True),
     _rule("ssn in context", "SSN", _SSN, r"[0-9*x]{3}[ .\-]?[0-9*x]{2}[ .\-]?[0-9]{4}"),
     _rule("passport", "PASSPORT", _PASSPORT, f"{_document(5)}|{_MIXED}"),
     _rule("driving licence", "LICENSE", _LICENCE, _document(4)),

@@ -37,13 +37,20 @@ class Page:
     """One text and what was found out about it so far, for the piece of it that is being read."""
 
     __slots__ = ("_long", "_piece", "_runs", "_stems", "folded", "text")
+    folded: str
 
     def __init__(self, text: str) -> None:
         if not text.isascii() and _OTHER_FORMS.search(text):
             text = text.translate(_FORMS)
         self.text = text
-        self.folded = folded(text)
-        self._turn_to(0, 0)
+        self._piece = (-1, -1)
+
+    def __getattr__(self, name: str) -> str:
+        """The folded text is made when a rule asks for it first, which most texts do without."""
+        if name != "folded":
+            raise AttributeError(name)
+        self.folded = folded(self.text)
+        return self.folded
 
     def _turn_to(self, start: int, end: int) -> None:
         self._piece = (start, end)

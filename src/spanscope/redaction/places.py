@@ -342,32 +342,42 @@ _ROAD_SIEVE = (
 )
 
 RULES: Final = (
-    Rule("labelled address", "ADDRESS", _labelled_addresses, labels=_LABELS),
-    Rule("address with unit", "ADDRESS", _unit_addresses, labels=("apt", "suite", "ste", "unit", "flat")),
-    Rule("address", "ADDRESS", _addresses, sieve=_ENGLISH_SIEVE),
+    Rule("labelled address", "ADDRESS", _labelled_addresses, labels=_LABELS, numbered=True),
+    Rule(
+        "address with unit",
+        "ADDRESS",
+        _unit_addresses,
+        labels=("apt", "suite", "ste", "unit", "flat"),
+        numbered=True,
+    ),
+    Rule("address", "ADDRESS", _addresses, sieve=_ENGLISH_SIEVE, numbered=True),
     Rule(
         "road",
         "ADDRESS",
         _roads,
         sieve=_ROAD_SIEVE,
+        numbered=True,
     ),
     Rule(
         "post box",
         "ADDRESS",
         _boxes,
         labels=("box", "postfach", "psc", "apartado", "postale", "apo", "fpo", "dpo"),
+        numbered=True,
     ),
     Rule(
         "postal code",
         "ADDRESS",
         _codes,
         sieve=r",\s[A-Z]{2}\s{1,2}[0-9]{5}|[A-Z][0-9][A-Z0-9]?\s[0-9][A-Z]{2}",
+        numbered=True,
     ),
     Rule(
         "eastern address",
         "ADDRESS",
         _eastern,
         sieve=r"〒|(?:路|街|道|巷|弄)[0-9]|[0-9](?:丁|番|号)|(?:都|道|府|県|市|区|郡)[^\n]*[0-9]-[0-9]",
+        numbered=True,
     ),
     Rule(
         "coordinates",
@@ -375,6 +385,7 @@ RULES: Final = (
         _coordinates,
         triggers=(".", "°", "º"),
         sieve=r"[0-9]\.[0-9]{3}[0-9]*(?:°|º)?\s?[NSns]?\s?[,;/+ ]\s?[-+]?[0-9]{1,3}\.[0-9]{3}|°|º|(?i:geo:)",
+        numbered=True,
     ),
     Rule(
         "user in path",

@@ -42,6 +42,8 @@ class Rule:
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
     long: bool = False
     """Whether it is only found where there is a word too long for prose."""
+    numbered: bool = False
+    """Whether there is a digit in whatever it finds; not looked for in prose without numbers."""
     digits: int = 0
     """How many digits a stretch of digits and gaps must have; 0: the rule does not need one."""
 
@@ -85,25 +87,30 @@ class Labels:
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._by_stem: dict[str, list[str]] = {}
-        self._others = []
+        others = []
         for label in dict.fromkeys(labels):
             if label.isascii() and len(stem := stem_of(label)) >= 2 and label.startswith(stem):
                 self._by_stem.setdefault(stem, []).append(label)
             else:
-                self._others.append(label)
-        self._stems = frozenset(self._by_stem)
+                others.append(label)
+        self.stems = frozenset(self._by_stem)
+        """The first letters of those that begin with a word; the others are looked up one by one."""
+        self._others = tuple(others)
+        self._ascii_others = tuple([label for label in others if label.isascii()])
 
-    def may_be(self, page: Page, start: int, end: int) -> bool:
-        """Whether it is worth looking for them."""
-        if not self._stems.isdisjoint(page.stems(start, end)):
-            return True
-        return any(page.folded.find(label, start, end) >= 0 for label in self._others)
+    def has_another(self, folded: str, *, is_ascii: bool) -> bool:
+        """Whether a text in lower case has one that is not found by its first letters."""
+        for label in self._ascii_others if is_ascii else self._others:
+            if label in folded:
+                return True
+        return False
 
     def places(self, page: Page, start: int, end: int) -> Iterable[Place]:
         """Where labels stand: from the beginning of a word, or of a later word of `homeAddress`."""
         text, folded = page.text, page.folded
-        words = [label for stem in self._stems & page.stems(start, end) for label in self._by_stem[stem]]
-        for label in (*words, *self._others):
+        words = [label for stem in self.stems & page.stems(start, end) for label in self._by_stem[stem]]
+        words += self._ascii_others if text.isascii() else self._others
+        for label in words:
             at = folded.find(label, start, end)
             while at >= 0:
                 after = at + len(label)

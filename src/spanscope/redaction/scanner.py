@@ -54,7 +54,15 @@ class Scanner:
 
     def find(self, text: str, *, deadline: float | None = None) -> list[Found]:
         """All that was found, in the order of the text, without overlaps.  Raises `OutOfTime`."""
-        page = Page(text)
+        page, size = Page(text), len(text)
+        if size <= PIECE + OVERLAP:
+            if deadline is not None and monotonic() > deadline:
+                raise OutOfTime
+            ranks = self._sieve(page, 0, size)
+            if not ranks:
+                return []
+            finders = self._finders
+            return self._named([(*place, rank) for rank in ranks for place in finders[rank](page, 0, size)])
         places: list[tuple[int, int, int]] = []
         pieces = list(_pieces(text))
         done = [0] * len(self.rules)
@@ -66,6 +74,9 @@ class Scanner:
                 continue
             for start, end in batch:
                 self._search(page, start, end, places, done)
+        return self._named(places)
+
+    def _named(self, places: list[tuple[int, int, int]]) -> list[Found]:
         if not places:
             return []
         return [

@@ -9,35 +9,48 @@ Used by `scanner`.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Labels, Rule
 
 Sieve = Callable[[Page, int, int], Sequence[int]]
 
+_DIGIT = re.compile("[0-9]")
 _MEMORY_BYTES = 1 << 27
 _GAP = r"(?:[ .\-/()+]|\xc2\xa0|\xe2\x80.)"
 
 
 def word_sieve(rules: Sequence[Rule]) -> Sieve:
     """The sieve of plain Python: digits and words are gathered once, what else it takes is looked up in the text."""
-    gates = [(rank, rule, Labels(rule.labels) if rule.labels else None) for rank, rule in enumerate(rules)]
+    by_stem: dict[str, list[int]] = {}
+    gates = []
+    for rank, rule in enumerate(rules):
+        labels = Labels(rule.labels) if rule.labels else None
+        gates.append((rank, rule, labels))
+        for stem in labels.stems if labels is not None else ():
+            by_stem.setdefault(stem, []).append(rank)
+    stems = frozenset(by_stem)
+    without_numbers = [gate for gate in gates if not (gate[1].numbered or gate[1].digits)]
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
-        folded = page.folded
+        text, folded = page.text, page.folded
         if start or end < len(folded):
             folded = folded[start:end]
-        most = max([run[2] for run in page.runs(start, end)], default=0)
+        numbers = _DIGIT.search(text, start, end) is not None
+        most = max([run[2] for run in page.runs(start, end)], default=0) if numbers else 0
+        labelled = {rank for stem in stems & page.stems(start, end) for rank in by_stem[stem]}
+        is_ascii = text.isascii()
+        long_words = page.long_words(start, end)
         chosen = []
-        for rank, rule, labels in gates:
+        for rank, rule, labels in gates if numbers else without_numbers:
             if rule.digits:
                 if most >= rule.digits:
                     chosen.append(rank)
             elif labels is not None:
-                if labels.may_be(page, start, end):
+                if rank in labelled or labels.has_another(folded, is_ascii=is_ascii):
                     chosen.append(rank)
-            elif rule.long and not page.long_words(start, end):
+            elif rule.long and not long_words:
                 continue
             elif not rule.triggers:
                 chosen.append(rank)
@@ -74,19 +87,23 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         if len(patterns) > 1:
             whole[rank] = (1 << len(patterns)) - 1
         for at, pattern in enumerate(patterns):
-            family = _family(rule)
+            family = _family(rule, at)
             if family not in families:
                 families[family] = (re2.Set.SearchSet(options), [])
             families[family][0].Add(pattern)
             families[family][1].append((rank, 1 << at))
     for automaton, _ in families.values():
         automaton.Compile()
-    matchers = [(automaton.Match, known) for automaton, known in families.values()]
+    everywhere, numbered = [], []
+    for family, (automaton, known) in families.items():
+        (numbered if family in _NUMBERED else everywhere).append((automaton.Match, known))
+    with_numbers = everywhere + numbered
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
         text = page.text
         if start or end < len(text):
             text = text[start:end]
+        matchers = everywhere if _DIGIT.search(text) is None else with_numbers
         encoded = text.encode("utf-8", "replace")
         found = [known[index] for match, known in matchers for index in match(encoded) or ()]
         if len(encoded) > len(text):  # the sets fold ASCII letters only
@@ -107,13 +124,19 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
     return sieve
 
 
-def _family(rule: Rule) -> str:
+def _family(rule: Rule, at: int) -> str:
     """Patterns that count the same things share an automaton; together they would multiply its states."""
-    if rule.digits or rule.type in ("IP", "MAC", "COORDINATES"):
-        return "digits"
+    if rule.numbered or rule.digits:
+        if rule.type == "ADDRESS":
+            return "addresses"
+        return "labels" if rule.labels else "numbers"
     if rule.long:
         return "long words"
-    return rule.type if rule.type in ("ADDRESS", "ID", "IBAN", "SECRET") else "words"
+    # Of a rule with two patterns, the second is of the value and not of its name.
+    return "names" if rule.type == "SECRET" and rule.name != "vendor key" and not at else "signs"
+
+
+_NUMBERED: Final = frozenset({"addresses", "labels", "numbers"})
 
 
 def patterns_for(rule: Rule) -> list[str]:
