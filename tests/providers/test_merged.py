@@ -108,3 +108,9 @@ def test_a_call_in_the_older_form_is_a_call(call):
     called = {"name": "look_up", "arguments": '{"city": "Rome"}'}
     span = call("openai", body({"function_call": called}, "function_call"))
     assert (span.tool_names, span.finish_reason) == (("look_up",), "tool_calls")
+
+
+def test_whether_a_call_that_failed_at_once_would_have_been_a_stream_is_not_known(failed_call):
+    """LangChain tells by the pieces alone."""
+    assert failed_call("openai", wire.chat_error(429), streamed=True).streamed is None
+    assert failed_call("openai", wire.chat_error(429)).streamed is None

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -371,3 +372,20 @@ def test_an_error_gives_its_request_id_and_limits():
         semconv.REQUEST_ID: "req_1",
         semconv.RATE_LIMITS: {"x-ratelimit-remaining": "0", "retry-after": "7"},
     }
+
+
+def test_a_body_that_broke_off_has_no_status():
+    """aiohttp calls it 400, below what its users see."""
+    from aiohttp.http_exceptions import TransferEncodingError
+
+    assert http_status(caused(TransferEncodingError("it ended too early"))) is None
+
+
+@pytest.mark.parametrize("said", [None, "0.1", True, -1, float("nan"), float("inf"), {"total_cost": 1}])
+def test_only_an_amount_is_a_cost(said):
+    assert "cost_usd" not in facts_of_response({"usage": {"prompt_tokens": 1, "cost": said}}).facts
+
+
+def test_a_cost_that_stands_beside_the_tokens_is_read():
+    facts = facts_of_response({"usage": {"prompt_tokens": 1, "cost": 0.00095}}).facts
+    assert (facts["cost_usd"], facts["cost_source"]) == (Decimal("0.00095"), "provider")

@@ -238,7 +238,7 @@ def reported_cost(call: Call) -> Facts:
     metadata = call.answer.response_metadata
     if (found := metadata.get("cost")) is None and (held := metadata.get("token_usage")) is not None:
         found = get(held, "cost")
-    if found is None or not is_number(found) or found < 0:
+    if found is None or not is_number(found) or not 0 <= found < float("inf"):
         return NOTHING
     return {"cost_usd": Decimal(str(found)), "cost_source": "provider"}
 

@@ -262,7 +262,8 @@ def _tried_again(run: Run, draft: Draft, call: model.Call) -> None:
 
 def _timing(run: Run, draft: Draft, call: model.Call) -> None:
     facts, attributes = draft.facts, draft.attributes
-    facts["streamed"] = run.chunks > 0
+    if run.chunks or draft.status != "error":  # Of what failed before its first piece nobody knows.
+        facts["streamed"] = run.chunks > 0
     if run.chunks:
         attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
     first, text = run.first_token_ns, run.first_text_ns

@@ -188,7 +188,11 @@ def _answered(run: Run, call: Call, draft: Draft) -> None:
     calls = [ToolCall(name, valid) for name, _, valid in tool_calls(answer.said)]
     if calls:
         # LlamaIndex has put the pieces of a stream together, which no single chunk shows.
-        draft.facts["tool_names"] = tuple(one.name or "?" for one in calls)
+        if all(one.name not in (None, "", "?") for one in calls):
+            # It mixes up calls whose pieces come by turns: one is lost, and pieces without a name are left.
+            draft.facts["tool_names"] = tuple(one.name for one in calls)
+        else:
+            draft.facts.pop("tool_names", None)
         draft.attributes[semconv.TOOL_CALLS] = [one._asdict() for one in calls]
         raw = draft.facts.get("finish_reason_raw")
         if isinstance(raw, str):
@@ -199,7 +203,8 @@ def _answered(run: Run, call: Call, draft: Draft) -> None:
 
 
 def _timing(run: Run, call: Call, draft: Draft) -> None:
-    draft.facts["streamed"] = run.chunks > 0 or call.awaiting
+    if run.chunks or call.awaiting or draft.status != "error":
+        draft.facts["streamed"] = run.chunks > 0 or call.awaiting
     if run.chunks:
         draft.attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
     if run.first_token_ns is not None:

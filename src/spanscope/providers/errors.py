@@ -21,6 +21,8 @@ _RATE_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 def http_status(error: BaseException) -> int | None:
     """The HTTP status that an exception carries, wherever its client keeps it; None for none."""
     for holder in _holders(error):
+        if type(holder).__module__ == "aiohttp.http_exceptions":
+            continue  # It calls a body that broke off 400, whatever the provider had said.
         for name in _STATUS_NAMES:
             found = _get(holder, name)
             if isinstance(found, int) and not isinstance(found, bool) and 100 <= found <= 599:

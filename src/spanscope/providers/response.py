@@ -7,6 +7,7 @@ fact and is named in `failed`; the others stay.
 
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from spanscope import semconv
@@ -238,6 +239,14 @@ def fingerprint(raw: Any) -> tuple[Facts, Facts]:
     return {}, {semconv.SYSTEM_FINGERPRINT: found} if isinstance(found, str) and found else {}
 
 
+def cost(raw: Any) -> tuple[Facts, Facts]:
+    """What OpenRouter says that the call cost, in dollars, beside the tokens."""
+    found = path(raw, "usage", "cost")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < float("inf"):
+        return {}, {}
+    return {"cost_usd": Decimal(str(found)), "cost_source": "provider"}, {}
+
+
 READERS: Final[tuple[Callable[[Any], tuple[Facts, Facts]], ...]] = (
-    *(model, usage, finish_reason, tool_calls, ids, tier, fingerprint),
+    *(model, usage, cost, finish_reason, tool_calls, ids, tier, fingerprint),
 )
