@@ -5,8 +5,8 @@ import random
 import pytest
 
 from spanscope.redaction import Redactor
-from spanscope.redaction.assignments import looks_random
 from spanscope.redaction.catalogue import RULES
+from spanscope.redaction.guesses import looks_random
 
 redact = Redactor().redact
 

@@ -6,6 +6,8 @@ from spanscope.redaction import (
     assignments,
     cards,
     emails,
+    guesses,
+    headers,
     identities,
     labelled,
     network,
@@ -19,7 +21,9 @@ from spanscope.redaction.rules import Rule
 
 RULES: Final[tuple[Rule, ...]] = (
     *structures.RULES,
+    *headers.RULES,
     *assignments.RULES,
+    *guesses.RULES,
     *vendor_keys.RULES,
     *emails.RULES,
     *cards.RULES,
