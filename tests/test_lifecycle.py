@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -309,6 +311,38 @@ def test_a_process_forgets_a_runtime_that_was_shut_down(tmp_path):
     assert handler.runtime in runtimes()
     handler.runtime.shutdown()
     assert handler.runtime not in runtimes()
+
+
+class LockingSink(MemoryBackend):
+    """Holds a lock while it writes, as SQLite and RE2 do: a child that inherits it held waits for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.writing = threading.Event()
+
+    def export(self, spans: Any) -> None:
+        with self.lock:
+            self.writing.set()
+            time.sleep(0.2)
+            super().export(spans)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_waits_until_the_worker_holds_no_lock_that_the_child_would_inherit():
+    sink = LockingSink()
+    handler = ObsHandler(store=False, backends=[sink])
+    RunnableLambda(len).invoke("x", config={"callbacks": [handler]})
+    assert sink.writing.wait(5)
+    child = os.fork()
+    if child == 0:
+        RunnableLambda(len).invoke("y", config={"callbacks": [handler]})
+        os._exit(0 if handler.flush(3) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    RunnableLambda(len).invoke("z", config={"callbacks": [handler]})
+    assert handler.flush(5)
+    handler.runtime.shutdown()
 
 
 def test_two_runs_with_one_run_id_one_after_the_other_stay_two(handler):

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -438,6 +439,32 @@ def test_a_forked_child_seals_on_its_own_and_the_parent_goes_on(tmp_path):
     with open_store(tmp_path / "spans.db") as store:
         said = {vault.open(one.root_span_id, reason="a test")[0].text for one in store.traces()}
     assert said == {"of the parent, before", "of the child", "of the parent, after"}
+    vault.close()
+
+
+def test_a_fork_does_not_wait_for_whoever_writes_the_vault(vault, tmp_path):
+    with sqlite3.connect(tmp_path / "vault.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        vault.reset_after_fork()
+        assert time.monotonic() - started < 1
+        other.execute("ROLLBACK")
+    vault.keep("1" * 32, SPAN, "input", [("c1", "human", RAW)])
+    assert vault.commit()
+    assert vault.open(SPAN, reason="a test")[0].text == RAW
+
+
+def test_a_full_disk_is_named_as_what_it_is_and_the_vault_goes_on_when_there_is_room(tmp_path):
+    faults = []
+    vault = Vault(tmp_path / "vault.db", fault=lambda stage, error: faults.append(str(error)))
+    pages = vault._connected().execute("PRAGMA page_count").fetchone()[0]
+    vault._connected().execute(f"PRAGMA max_page_count = {pages + 2}")
+    vault.keep("1" * 32, SPAN, "input", [("c1", "human", os.urandom(50_000).hex())])
+    assert not vault.commit()
+    assert faults == ["database or disk is full"]
+    vault._connected().execute("PRAGMA max_page_count = 100000")
+    vault.keep("1" * 32, SPAN, "input", [("c2", "human", RAW)])
+    assert vault.commit()
     vault.close()
 
 

@@ -6,6 +6,7 @@ raises loses its batch, is counted, and does not stop the others.
 Fed by `runtime`'s worker; feeds `backends`.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -26,6 +27,9 @@ class Pipeline:
         self._backends = tuple(backends)
         self._health = health
         self._lost_some = False
+        self.working = threading.RLock()
+        """Held while a draft is sealed or a backend writes, so that a fork can come in between."""
+        self.fork_waits = False
 
     def add(self, backend: Backend) -> None:
         """Put one more sink before the others.  On the worker thread, or before anything is sent."""
@@ -47,14 +51,17 @@ class Pipeline:
         batch: list[Span] = []
         with contained("assemble", self._health):
             for draft in islice(source, BATCH):
-                batch.append(self._seal(draft))
+                if self.fork_waits:
+                    time.sleep(0.005)  # or else we would have the lock again before the other is awake
+                with self.working:
+                    batch.append(self._seal(draft))
         return batch
 
     def _export(self, backend: Backend, spans: Sequence[Span]) -> None:
         if not spans:
             return
         taken = False
-        with contained(f"export.{type(backend).__name__}", self._health):
+        with self.working, contained(f"export.{type(backend).__name__}", self._health):
             backend.export(spans)
             taken = True
         if taken:
@@ -73,6 +80,10 @@ class Pipeline:
                 acknowledged = bool(backend.flush(max(0.0, deadline - time.monotonic())))
             done = done and acknowledged
         return done
+
+    def after_fork_in_child(self) -> None:
+        """The thread of the parent that may have held it is not here."""
+        self.working, self.fork_waits = threading.RLock(), False
 
     def shutdown(self) -> None:
         for backend in self._backends:

@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from spanscope.backends.sql import SqlBackend
 
 EXIT_FLUSH_S: Final = 5.0
+FORK_WAITS_S: Final = 1.0
 SWEEP_S: Final = 0.5
 SAVE_HEALTH_S: Final = 10.0
 _NOTICES_A_TURN: Final = 20_000
 
 _runtimes: dict[tuple[Any, ...], "Runtime"] = {}
 _making = threading.Lock()
+_held: list[Any] = []
+"""Locks that the thread which forks has taken."""
 
 
 def runtime_for(settings: Settings) -> "Runtime":
@@ -191,6 +194,7 @@ class Runtime:
     def after_fork_in_child(self) -> None:
         self.recorder.reset()
         self.assembler.reset()
+        self.pipeline.after_fork_in_child()
         for backend in self._backends:
             if callable(reset := getattr(backend, "reset_after_fork", None)):
                 with contained("fork", self.health):
@@ -226,8 +230,29 @@ def _store(place: str) -> tuple["SqlBackend", Path | None, str]:
     return store, store.path.parent if store.path is not None else None, store.where
 
 
+def _before_fork() -> None:
+    """Let the worker come to the end of what it is doing, be it one draft or one transaction.
+
+    The child would inherit the locks of SQLite and of RE2 in it, which nobody there would ever release.
+    """
+    deadline = time.monotonic() + FORK_WAITS_S
+    for runtime in runtimes():
+        pipeline = runtime.pipeline
+        pipeline.fork_waits = True
+        if pipeline.working.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            _held.append(pipeline.working)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+    for runtime in runtimes():
+        runtime.pipeline.fork_waits = False
+
+
 def _after_fork() -> None:
     global _making  # noqa: PLW0603  another thread of the parent may have held it
+    _held.clear()
     _making = threading.Lock()
     for runtime in runtimes():
         runtime.after_fork_in_child()
@@ -253,4 +278,6 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+    )

@@ -121,7 +121,7 @@ class Vault:
         self._pending_bytes = 0
         self._lost = False
         self._next_purge = 0.0
-        self._connection = self._connect()
+        self._connection: sqlite3.Connection | None = self._connect()
 
     @property
     def key_ids(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class Vault:
             if time.monotonic() >= self._next_purge:
                 self._next_purge = time.monotonic() + _PURGE_EVERY_S
                 self.purge()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, VaultError) as error:
             self._fault("vault", error)
             self._lose(len(links))
         lost, self._lost = self._lost, False
@@ -324,14 +324,24 @@ class Vault:
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
 
     def reset_after_fork(self) -> None:
-        """Call in the child: a connection of its own.  The parent's is kept: to close it would harm it."""
+        """Call in the child: it will have a connection of its own, made when it is needed.
+
+        The parent's is kept: to close it would harm it.
+        """
         self._lock = threading.Lock()
-        self._inherited.append(self._connection)
+        if self._connection is not None:
+            self._inherited.append(self._connection)
         self._items, self._links, self._pending_bytes = {}, {}, 0
-        self._connection = self._connect()
+        self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
 
     # --- the file ----------------------------------------------------------------------------------
 
@@ -364,7 +374,7 @@ class Vault:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._lock:
-                yield self._connection
+                yield self._connected()
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
@@ -372,13 +382,15 @@ class Vault:
     def _writing(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
         """One transaction, undone when it fails or is not to be kept."""
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT" if keep else "ROLLBACK")
+                yield connection
+                connection.execute("COMMIT" if keep else "ROLLBACK")
+            finally:
+                # A full disk may have undone it already, or have left it open at its commit.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def _purge(self, connection: sqlite3.Connection) -> int:
         gone = connection.execute("DELETE FROM items WHERE expires_ns <= ?", (self._now_ns(),)).rowcount
