@@ -10,6 +10,7 @@ from llama_index.core.llms import MockLLM
 from recording import all_traces, recorded
 
 from spanscope import instrument, uninstrument
+from spanscope.handlers.llama_index import _taps
 from spanscope.llama_index import ObsHandler
 from spanscope.testing import MemoryBackend
 
@@ -66,6 +67,23 @@ def test_a_callback_manager_records_from_its_first_call_on_and_once(tmp_path):
         assert first.root.input_preview == "what?"
         assert len(first.spans) == len(second.spans)
         assert len(of_kind(first, "llm")) == 1
+    finally:
+        handler.detach()
+        handler.runtime.shutdown(2.0)
+    assert taps() == 0
+
+
+def test_of_handlers_made_for_each_request_the_last_used_is_kept(tmp_path):
+    sink = MemoryBackend()
+    for _ in range(5):
+        handler = ObsHandler(store=tmp_path / "spans.db", backends=[sink])
+        engine = index().as_query_engine(llm=mock())
+        engine.callback_manager = CallbackManager([handler])
+        engine.query("what?")
+    try:
+        assert _taps[-1][0].owners == [handler]
+        assert handler.flush(5)
+        assert len({one.trace_id for one in sink.spans}) == 5
     finally:
         handler.detach()
         handler.runtime.shutdown(2.0)

@@ -52,10 +52,12 @@ class ObsHandler(Handler, _Base):
     """Another framework's handler that is to know of the traces begun here."""
     tells_late = True
     _detached = False
+    _by_manager = False
+    """Attached because a CallbackManager has it, not by `attach()`."""
 
     def attach(self) -> Self:
         """Record every LlamaIndex call from now on; harmless when attached already."""
-        self._detached = False
+        self._detached = self._by_manager = False
         _attach(self)
         return self
 
@@ -94,7 +96,7 @@ class ObsHandler(Handler, _Base):
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """The application is recorded from here on; of the call that we are in, the start was missed."""
-        if self._detached or (tap := _attach(self)) is None:
+        if self._detached or (tap := _attach(self, by_manager=True)) is None:
             return
         if (span_id := active_span_id.get()) is not None:
             tap.adopt(span_id)
@@ -117,14 +119,20 @@ _taps: Final[list[tuple[SpanTap, EventTap]]] = []
 _changing = threading.Lock()
 
 
-def _attach(handler: ObsHandler) -> SpanTap | None:
-    """The tap that this puts on the dispatcher; None when the handler's runtime has one already."""
+def _attach(handler: ObsHandler, *, by_manager: bool = False) -> SpanTap | None:
+    """The tap that this puts on the dispatcher; None when the handler's runtime has one already.
+
+    Of handlers in callback managers the last used is attached: an application may make one a request.
+    """
     with _changing:
         for spans, _ in _taps:
             if spans.recorder is handler.recorder:
                 if handler not in spans.owners:
-                    spans.owners.append(handler)
+                    handler._by_manager = by_manager
+                    others = [one for one in spans.owners if not (by_manager and one._by_manager)]
+                    spans.owners = [*others, handler]
                 return None
+        handler._by_manager = by_manager
         spans = SpanTap(handler)
         events = EventTap(spans)
         _taps.append((spans, events))
