@@ -56,7 +56,7 @@ def _may_be_empty(operator: Any, argument: Any) -> bool:
         case "AT" | "ASSERT" | "ASSERT_NOT":
             return True
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            return argument[0] == 0
+            return bool(argument[0] == 0)
         case "BRANCH":
             return any(all(_may_be_empty(*one) for one in branch) for branch in argument[1])
     return False

@@ -100,10 +100,8 @@ class Labels:
 
     def has_another(self, folded: str, *, is_ascii: bool) -> bool:
         """Whether a text in lower case has one that is not found by its first letters."""
-        for label in self._ascii_others if is_ascii else self._others:
-            if label in folded:
-                return True
-        return False
+        labels = self._ascii_others if is_ascii else self._others
+        return any(label in folded for label in labels)
 
     def places(self, page: Page, start: int, end: int) -> Iterable[Place]:
         """Where labels stand: from the beginning of a word, or of a later word of `homeAddress`."""

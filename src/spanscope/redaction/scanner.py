@@ -17,11 +17,12 @@ from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Rule
 from spanscope.redaction.sieves import Sieve, re2_sieve, word_sieve
 
-PIECE: Final = 1_024
-OVERLAP: Final = 512
+PIECE: Final = 256
+"""Short, for a rule costs as much as the piece is long in which its words stand."""
+OVERLAP: Final = 192
 LOOK_AHEAD: Final = 4_096
 """A piece ends between two words, if there is such a place so near."""
-BATCH: Final = 16
+BATCH: Final = 64
 """Pieces that are looked over at once, for most texts hold nothing."""
 
 
@@ -108,9 +109,10 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
             yield start, size
             return
         between = _SPACE.search(text, end, end + LOOK_AHEAD)
-        yield start, end if between is None else between.start()
+        stop = end if between is None else between.start()
+        yield start, stop
         between = _SPACE.search(text, start + PIECE, end)
-        start = start + PIECE if between is None else between.start()
+        start = stop - OVERLAP if between is None else between.start()
 
 
 _SPACE = re.compile(r"\s")

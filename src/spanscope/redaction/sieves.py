@@ -16,6 +16,7 @@ from spanscope.redaction.rules import Labels, Rule
 
 Sieve = Callable[[Page, int, int], Sequence[int]]
 
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _DIGIT = re.compile("[0-9]")
 _MEMORY_BYTES = 1 << 27
 _GAP = r"(?:[ .\-/()+]|\xc2\xa0|\xe2\x80.)"
@@ -94,7 +95,8 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
             families[family][1].append((rank, 1 << at))
     for automaton, _ in families.values():
         automaton.Compile()
-    everywhere, numbered = [], []
+    everywhere: list[tuple[Callable[[bytes], list[int] | None], list[tuple[int, int]]]] = []
+    numbered = []
     for family, (automaton, known) in families.items():
         (numbered if family in _NUMBERED else everywhere).append((automaton.Match, known))
     with_numbers = everywhere + numbered
@@ -106,7 +108,7 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         matchers = everywhere if _DIGIT.search(text) is None else with_numbers
         encoded = text.encode("utf-8", "replace")
         found = [known[index] for match, known in matchers for index in match(encoded) or ()]
-        if len(encoded) > len(text):  # the sets fold ASCII letters only
+        if len(encoded) > len(text) and _has_capitals_beyond(text):  # the sets fold ASCII letters only
             encoded = page.folded[start:end].encode("utf-8", "replace")
             found += [known[index] for match, known in matchers for index in match(encoded) or ()]
         if not found:
@@ -122,6 +124,12 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         return sorted(chosen)
 
     return sieve
+
+
+def _has_capitals_beyond(text: str) -> bool:
+    """Whether there are upper-case letters that are not ASCII."""
+    beyond = _ASCII.sub("", text)
+    return beyond != beyond.lower()
 
 
 def _family(rule: Rule, at: int) -> str:
