@@ -479,3 +479,10 @@ def test_the_table_is_imported_without_the_http_client_that_others_would_see_hal
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_rented_model_that_answers_under_its_bare_name_is_not_taken_for_a_local_one():
+    quote = Pricing().quote(
+        Usage(1_000, 10), provider="ollama", request_model="m:120b-cloud", response_model="m:120b"
+    )
+    assert (quote.cost, quote.source) == (None, None)

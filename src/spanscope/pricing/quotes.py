@@ -147,7 +147,7 @@ class Pricing:
         first = f"{names[0][0]}/{names[0][1]}"
         if names[0][0] is None:
             return _Match(None, None, None, reason=f"nobody says who serves the model {names[0][1]}")
-        if is_local(names[0][0], names[0][1]):
+        if all(whose is None or is_local(whose, name) for whose, name in names):
             return _Match(None, None, first, local=True)
         try:
             table = self._opened()
