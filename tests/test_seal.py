@@ -231,6 +231,22 @@ def test_every_field_of_a_span_has_a_rule(seal):
     assert set(seal._rules) | made_here == {field.name for field in fields(Span)}
 
 
+@pytest.mark.parametrize("secret", [123456, 3.5, "hunter2", ["hunter2"]])
+def test_a_value_under_a_secret_name_is_dropped_whatever_its_type(seal, secret):
+    assert seal.seal(draft(attributes={"password": secret})).attributes == {"password": "[SECRET]"}
+
+
+def test_a_graphs_namespace_keeps_its_run_ids_and_its_names_are_redacted(seal):
+    run = "6f1a2b3c-1111-2222-3333-444455556666"
+    sealed = seal.seal(draft(attributes={semconv.CHECKPOINT_NS: f"model:{run}|{MAIL}:{run}|{KEY}"}))
+    assert sealed.attributes == {semconv.CHECKPOINT_NS: f"model:{run}|[EMAIL]:{run}|[SECRET]"}
+
+
+def test_a_list_of_short_texts_is_redacted_one_by_one(seal):
+    sealed = seal.seal(draft(attributes={"roles": ["human", MAIL], "mixed": ["human", 3, MAIL]}))
+    assert sealed.attributes == {"roles": ["human", "[EMAIL]"], "mixed": ["human", 3, "[EMAIL]"]}
+
+
 def test_a_malformed_id_is_replaced_by_one_that_is_always_the_same(seal):
     one = seal.seal(draft(trace_id=MAIL, span_id=KEY))
     other = seal.seal(draft(trace_id=MAIL, facts={"parent_id": KEY}))

@@ -1,6 +1,7 @@
 """The text in LangChain's messages, blocks and states.  Pure; runs on the worker thread."""
 
 import json
+import weakref
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -44,9 +45,23 @@ def message_of(frozen: FrozenMessage) -> Message:
         role = fields.get("role", role)
     text = content if type(content) is str else block_text(content)
     if calls := fields.get("tool_calls"):
-        lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
-        text = "\n".join([text, *lines] if text else lines)
+        text = _with_calls(message, text, calls)
     return Message(str(role).removesuffix("MessageChunk").lower() if "Chunk" in role else role, text)
+
+
+_told: dict[int, tuple[weakref.ref[Any], Any, str, str]] = {}
+"""Texts of messages that call tools, by identity while they live: an agent sends them again at each step."""
+
+
+def _with_calls(message: Any, text: str, calls: Any) -> str:
+    key = id(message)
+    known = _told.get(key)
+    if known is not None and known[0]() is message and known[1] is calls and known[2] is text:
+        return known[3]
+    lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
+    told = "\n".join([text, *lines] if text else lines)
+    _told[key] = weakref.ref(message, lambda _: _told.pop(key, None)), calls, text, told
+    return told
 
 
 def messages_in(values: Iterable[Any] | FrozenMessages) -> list[Message]:

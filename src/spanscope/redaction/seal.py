@@ -43,6 +43,7 @@ _NO_TRACE_ID = "0" * 32
 _NO_SPAN_ID = "0" * 16
 _TRACE_ID = pattern(r"[0-9a-f]{32}")
 _SPAN_ID = pattern(r"[0-9a-f]{16}")
+_UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = pattern(r"[0-9a-f]{16}(?:[0-9a-f]{16})?")
 _DOCUMENT_KEYS = (semconv.DOC_ID, semconv.DOC_SCORE, semconv.DOC_CHARS, semconv.DOC_SOURCE, semconv.DOC_HASH)
 _QUESTION_ROLES = frozenset({"human", "user"})
@@ -268,10 +269,12 @@ class Seal:
 
     def _attribute(self, key: Any, said: str | None, value: Any, raw_user: str | None) -> Any:
         kind = type(value)
-        if value is None or kind is bool or (kind in (int, float) and -1e6 < value < 1e6):
+        if value is None or kind is bool:
             return value
         if said == "secret":
             return SECRET
+        if kind in (int, float) and -1e6 < value < 1e6:
+            return value
         if said == "opaque":
             return self._redactor.opaque(value)
         if key in _DOCUMENT_LISTS:
@@ -279,8 +282,18 @@ class Seal:
         if kind is str and len(value) <= LABEL_CHARS:
             if value == raw_user or said == "user":
                 return self._user(value)
-            return self._label(value)
+            return self._namespace(value) if key == semconv.CHECKPOINT_NS else self._label(value)
+        if kind is list and said is None and _are_short(value) and raw_user not in value:
+            return [self._label(each) for each in value]
         return self._value(value, raw_user)
+
+    def _namespace(self, value: str) -> str:
+        """LangGraph's path of names and UUIDs (`model:1f0…|tools:…`), new at each step but for its names."""
+        steps = []
+        for step in value.split("|"):
+            name, _, run = step.rpartition(":")
+            steps.append(f"{self._label(name)}:{run}" if _UUID.fullmatch(run) else self._label(step))
+        return "|".join(steps)
 
     def _value(self, value: Any, raw_user: str | None = None) -> Any:
         return self._redactor.redact_value(value, user=raw_user, pseudonym=self._pseudonyms.user)
@@ -388,6 +401,15 @@ class Seal:
         fields.pop("output_preview", None)
         if "error_message" in fields:
             fields["error_message"] = WITHHELD_BY_POLICY
+
+
+def _are_short(values: list[Any]) -> bool:
+    """Whether these are a few labels, as the names of tools or roles are."""
+    return (
+        len(values) <= _MAX_LABELS
+        and set(map(type, values)) == {str}
+        and max(map(len, values)) <= LABEL_CHARS
+    )
 
 
 _KNOWN_STATUS = one_of(semconv.STATUSES)
