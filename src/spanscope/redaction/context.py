@@ -33,7 +33,7 @@ _OTHER_WORDS: Final = frozenset(
         "rechnungsnummer artikelnummer kundennummer gtin asin vin imei doi arxiv patent rfc cve zip percent "
         "usd eur sum rate seconds ms unix year years hash checksum patient form mod modulo digit digits "
         "random pi order_id request_id user_id trace span node row index key value offset balance revenue "
-        "sales weight temperature pressure factory warehouse sort routing ssn passport license licence card "
+        "sales weight temperature pressure grant award project registration section permit docket flight room route gate factory warehouse sort routing ssn passport license licence card "
         "iban"
     )
 )
