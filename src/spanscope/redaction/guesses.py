@@ -207,4 +207,10 @@ _NAMES_OF_VALUES = (
 _IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
 _SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
 
-RULES: Final = (Rule("secret-like value", "SECRET", _by_value, sieve=_NAMES_OF_VALUES),)
+# What looks made by a machine has a digit, or twelve letters in a row.
+_IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
+_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
+
+RULES: Final = (
+    Rule("secret-like value", "SECRET", _by_value, sieve=(_NAMES_OF_VALUES, _SIEVE_OF_VALUES)),
+)
