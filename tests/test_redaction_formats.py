@@ -53,6 +53,36 @@ HARMLESS = [
     "0123abcd4567cdef0123abcd4567cdef  /bin/apt-key\n89abcdef0123abcd4567cdef0123abcd  /bin/apt-mark",
 ]
 
+PERSONAL = [
+    ("IBAN", "my iban is gb29nwbk60161331926819", "my iban is [IBAN]"),
+    ("CARD", "4242.4242.4242.4242", "[CARD]"),
+    ("CARD", "card 3056 9309 0259 04 exp 12/27", "card [CARD] exp 12/27"),
+    ("PHONE", "They are not answering at 78 651 450", "They are not answering at [PHONE]"),
+    ("PHONE", "416 60 039 office\n71-33-52-22 mobile", "[PHONE] office\n[PHONE] mobile"),
+    ("SSN", '"ssn": "47239550460"', '"ssn": "[SSN]"'),
+    ("ID", "NPWP: 01.105.197.6-424.000", "NPWP: [ID]"),
+    ("PLATE", "license plate 鄂M-95896", "license plate [PLATE]"),
+    ("COORDINATES", '{"lat": 20.095976, "lng": 167.068676}', '{"lat": [COORDINATES], "lng": [COORDINATES]}'),
+    ("IP", "[::ffff:203.0.113.9]:80", "[[IP]]:80"),
+    ("ADDRESS", "Etzlergasse 2/2\n72869 Sternberg", "[ADDRESS]"),
+    ("ADDRESS", "34, rue Maillot\n64574 Faure-sur-Daniel", "[ADDRESS]"),
+    ("ADDRESS", "Piazza Costantino, 28, 21061, Maccagno (VA)", "[ADDRESS]"),
+]
+HARMLESS += [
+    *(
+        "During 1971, Acme invested",
+        "Brigade 7 and String 5",
+        "Copyright (c) 2005-2023, call us",
+        "x = 8.6270183987866146 + 15.3",
+    ),
+    *("Foundation Grant No. 0757627", "phone book 2019-2024"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "redacted"), PERSONAL)
+def test_personal_data_is_found_as_others_write_it(kind, text, redacted):
+    assert redact(text) == redacted
+
 
 @pytest.mark.parametrize(("form", "secret"), SECRETS)
 def test_secrets_are_found_in_commands_and_files(form, secret):

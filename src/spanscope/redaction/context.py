@@ -19,7 +19,7 @@ _PHONE_WORDS: Final = frozenset(
         "fax dial dialled whatsapp sms text texted texting reach contact ring rang messages registered "
         "rufnummer hotline gsm portable telefonnummer mobiltelefon handynummer kontakt contacto contatto "
         "appelez appeler anrufen llame llamar chiamare bel ligue tlf voicemail landline helpline signal viber "
-        "wechat telegram home office work 電話 电话 手机 携帯 전화 тел телефон هاتف फ़ोन"
+        "wechat telegram home office work desk answering landlines 電話 电话 手机 携帯 전화 тел телефон هاتف फ़ोन"
     )
 )
 _NUMBER_WORDS: Final = frozenset(words("number numbers nummer numero número numéro num nr no"))
