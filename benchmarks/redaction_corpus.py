@@ -178,3 +178,19 @@ def build(seed: int = 1, rounds: int = 20) -> list[Labelled]:
             corpus.append(Labelled(template.format_map(values), near=used))
     random.shuffle(corpus)
     return corpus
+
+
+def documents(seed: int = 1, count: int = 40, chars: int = 4_000) -> list[str]:
+    """Long texts of many lines, one in ten of which holds something, one in ten what looks like it."""
+    random = Random(seed)
+    corpus = build(seed, 4)
+    planted = [one.text for one in corpus if one.planted]
+    near = [one.text for one in corpus if one.near]
+    texts = []
+    for _ in range(count):
+        lines: list[str] = []
+        while sum(map(len, lines)) < chars:
+            kind = random.random()
+            lines.append(random.choice(planted if kind < 0.1 else near if kind < 0.2 else HARMLESS))
+        texts.append("\n".join(lines))
+    return texts

@@ -19,7 +19,7 @@ pytest.importorskip("re2")
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import itertools
 
-from redaction_corpus import build
+from redaction_corpus import build, documents
 from redaction_values import VALUES
 
 WITH_RE2 = Scanner(RULES)
@@ -42,6 +42,16 @@ def test_no_sieve_leaves_out_a_rule_that_finds_something(size):
         expected = found(EVERY_RULE, text)
         assert found(WITH_RE2, text) == expected
         assert found(WITHOUT, text) == expected
+
+
+@pytest.mark.parametrize("scanner", [WITH_RE2, WITHOUT], ids=["re2", "re"])
+def test_in_pieces_the_same_is_found_as_in_one(scanner, monkeypatch):
+    """Long texts with something here and there, behind prose long enough for pieces to be skipped together."""
+    texts = [PROSE * 60 + text for text in documents(seed=3, count=6)]
+    in_pieces = [found(scanner, text) for text in texts]
+    monkeypatch.setattr(scanner_module, "PIECE", 1_000_000)
+    assert [found(scanner, text) for text in texts] == in_pieces
+    assert all(in_pieces)
 
 
 pieces_of_values = st.sampled_from(

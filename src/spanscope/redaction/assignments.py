@@ -22,14 +22,14 @@ _AFTER_NAME = re.compile(
     rf"""
     (?P<rest>[\w.\-]{{0,30}}+)
     (?:\\{{0,3}}["'`]|\]|\)){{0,3}}+ (?:\[[0-9]*\])? {_TYPE}?
-    (?:\s{{0,4}}+(?P<op>{_OPERATOR})\s{{0,8}}+ (?:[|>]-?\s{{1,8}}+)? (?:"?\s?value\s?=\s?(?="))?
+    (?:[ \t]{{0,4}}+(?P<op>{_OPERATOR})[ \t]{{0,8}}+(?:\r?\n(?:[ \t]{{1,8}}+|(?=\S{{1,512}}+[ \t]{{0,8}}+(?:\n|\Z))))?+ (?:[|>]-?\s{{1,8}}+)? (?:"?\s?value\s?=\s?(?="))?
       |(?P<value_attribute>,?\s{{0,4}}+["']?(?:value|val)["']?\s?[:=]\s?(?=\\?["']))
       |(?P<call>\((?=["'])|,\s?(?=["'])|,(?=[\w/+=.-]{{10}})|\.assign\((?="))
       |(?P<space>["']?\s{{1,4}}+(?=["'`\\]))|(?P<said>[ \t]{{1,4}}+(?:is|was|are|lautet|ist|es|est|è|:=)[ \t]?:?[ \t]{{1,4}}+)
-      |(?P<glued>(?=["'`]))
+      |(?P<glued>(?=["'`]))|(?P<bare>[ \t]{{1,4}}+(?=[!-~]{{0,24}}[0-9]))
     )
     (?P<scheme>(?:bearer|basic|digest|token|apikey)[ \t]{{1,4}}+)?+
-    @?
+    @?(?:[bBrRfFuU]{{1,2}}(?=["']))?+
     (?:(?P<escaped>\\{{1,3}}["'])(?P<v1>[^"'\\\n]{{1,2000}}+)
       |"(?P<v2>[^"\n]{{1,2000}}+) |'(?P<v3>[^'\n]{{1,2000}}+) |`(?P<v4>[^`\n]{{1,2000}}+)
       |(?P<v5>[^\s"'`,;&<>\\]{{1,512}}+))
@@ -37,7 +37,7 @@ _AFTER_NAME = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NAME_WORDS: Final = (
-    *("pass", "pwd", "secret", "token", "key", "authorization", "credential", "creds", "jwt", "connectionstring", "connection_string", "dsn"),
+    *("pass", "pw", "secret", "token", "key", "authorization", "credential", "creds", "jwt", "connectionstring", "connection_string", "dsn"),
     *("contraseña", "contrasena", "kennwort", "wachtwoord", "mot de passe", "mot_de_passe", "senha", "hasło", "lösenord"),
     *("пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "identified by", "seed phrase", "mnemonic", "recovery phrase"),
     *("pin", "cvv", "cvc", "otp", "one-time code", "verification code", "security code"),
@@ -65,12 +65,12 @@ _NUMBER_NAMES = re.compile(r"pin|cvv|cvc|otp|code")
 _NO_SECRET_REST = re.compile(
     r"(?:[_.-]?(?:id|ids|name|names|type|types|count|counts|limit|length|len|size|url|uri|endpoint|path|file|policy|reset"
     r"|hint|field|strength|required|expir\w*|ttl|usage|used|budget|index|idx|class|manager|store|version|provider|label"
-    r"|prompt|rules?|check|input|box|page|form|error|invalid|exists?|enabled|rotation|age|format|env|var|header|arn|ref|s))+$",
+    r"|prompt|rules?|check|input|box|page|form|error|invalid|exists?|enabled|rotation|age|format|env|var|header|arn|ref|backend|engine|manager|algorithm|algo|hashers?|validators?|encoder|scopes?|s))+$",
     re.IGNORECASE,
 )
 _NO_SECRET_NAME = re.compile(
     r"(?:max|min|num|n|total|input|output|prompt|completion|cached?|reasoning|stop|pad|eos|bos|unk|sep|cls|mask|special"
-    r"|first|last|next|prev(?:ious)?|page|continuation|per|used|count|of|image|audio|text|new|budget)[_-]?tokens?$",
+    r"|first|last|next|prev(?:ious)?|page|continuation|per|used|count|of|image|audio|text|new|budget|public_?key)[_-]?tokens?$",
     re.IGNORECASE,
 )
 _OTHER_WORD = re.compile(
@@ -79,18 +79,18 @@ _OTHER_WORD = re.compile(
 _HARMLESS = frozenset(
     {
         *("none", "null", "true", "false", "undefined", "nil", "nan", "str", "string", "bytes", "int", "bool", "float"),
-        *("optional", "required", "empty", "redacted", "masked", "hidden", "omitted", "missing", "invalid", "expired"),
+        *("optional", "required", "empty", "redacted", "masked", "hidden", "omitted", "missing", "invalid", "expired", "public", "private", "protected", "bearer", "basic", "digest"),
         *("password", "secret", "token", "key", "value", "changeme", "yes", "no", "any", "object", "text", "sha256", "self"),
     }
 )  # fmt: skip
 # A variable, a call, a template, a mask, a placeholder of ours.
 _REFERENCE = re.compile(
     r"""\$\{?\w+(?:[:.][^}\s]*)?\}? | \$\(.* | \$\{\{.* | \{\{\s*[\w.| ()-]+\}?\}? | \{\w*\}? | <[\w \-.]+>? | %\(?\w*\)?[sd%]? | %\w+%
-      | \[[\w: .…-]+\]? | [*•x.X…-]{3,} | \[+ | \(+ | \{+
+      | \[[\w: .…-]+\]? | [*•x.X…-]{3,} | \[+ | \(+ | \{+ | !\w+ | (?i:your|insert|enter|my|<your)[_-](?:[A-Za-z]+[_-]?)+>?
       | (?:self|this|os|env|environ|process|settings|config|conf|cfg|args|opts|options|request|req|params|props|ctx|context|data|secrets|vars|var|local
           |module|input|form|user|account|creds?|credentials?|response|resp|res|body|event|state|kwargs|payload|session|client|obj|item|row)(?:\??\.|\[|->|::)\S*
       | (?:await\s|new\s|not\s|lambda\b).* | f["'].*
-      | [A-Za-z_][\w.]{2,}\((?:[\w\s.,=*:'"\[\]/-]*\)?.*)? | [A-Za-z_]\w*\[.* | [A-Za-z_]{2,}(?:\.[a-z_]{2,})+\(?""",
+      | [A-Za-z_][\w.]{2,}\((?:[\w\s.,=*:'"\[\]/-]*\)?.*)? | [A-Za-z_]\w*\[.* | \$\w+(?:->|-|\.|\[|;).* | [A-Za-z_]{2,}(?:\.[a-z_]{2,})+\(?""",
     re.VERBOSE,
 )
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -130,19 +130,67 @@ def _value_of(text: str, at: int, word: str, match: re.Match[str]) -> Place | No
     quoted = group != "v5"
     if not quoted:
         value = _trimmed(value)
+        if (
+            value[:1] in ("[", "(", "*")
+            or value.startswith("/^")
+            or _is_code_or_prose(text, value, begin, match)
+        ):
+            return None
     elif group == "v1":
         value = value.rstrip("\\")
     if not any(map(str.isalnum, value)):
         return None
     name = _name_around(text, at, match.start() + len(match["rest"]))
-    if word in _PARTS and not _is_certain_name(text, at, word, name):
+    if word in _PARTS and not (
+        _is_certain_name(text, at, word, name) or _ends_a_name(text, at, word, value, match)
+    ):
         return None
     if not _tells_a_secret(name, value, match, quoted=quoted):
         return None
     return begin if match["scheme"] is None else match.start("scheme"), begin + len(value)
 
 
-_PARTS = frozenset({"pass", "key", "pin", "dsn", "otp", "creds"})
+_NAME = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+|[a-z]+(?:[A-Z][a-z]+)+")
+_WORDS = re.compile(r"[A-Za-z]+(?:[_.][A-Za-z]+)*")
+_PATH = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\w{0,8}")
+_MORE = re.compile(r" [a-z]")
+
+
+def _is_code_or_prose(text: str, value: str, begin: int, match: re.Match[str]) -> bool:
+    """Whether an unquoted value is another name, a version, or the beginning of a sentence."""
+    if _NAME.fullmatch(value) and is_secret_name(value):
+        return True  # `password == confirm_password`
+    operator = match["op"] or ""
+    if operator == ">" and "://" in value:
+        return True  # `-u <user:password> https://…`
+    if operator in ("==", "===", "~=", "!=", "!==", "+="):
+        return any(pattern.fullmatch(value) for pattern in (_VERSION, _WORDS, _PATH))
+    # `SESSION_TOKEN: The token to use`, `libsecret-1-0:amd64`
+    if operator == ":":
+        prose = value.istitle() and value.isalpha() and _MORE.match(text, begin + len(value)) is not None
+        return prose or (text[begin - 1] == ":" and _VERSION_PART.fullmatch(match["rest"]) is not None)
+    return False
+
+
+_VERSION_PART = re.compile(r"[.-][0-9]+(?:[.-][0-9]+)*")
+
+
+def _ends_a_name(text: str, at: int, word: str, value: str, match: re.Match[str]) -> bool:
+    """`become_pass` and `dbPass`, where a value stands behind them that is no word."""
+    if word not in ("pass", "pw") or match["rest"] or match["op"] is None or at == 0:
+        return False
+    begins = text[at - 1] in "_-." or (text[at].isupper() and text[at - 1].islower())
+    return (
+        begins
+        and len(value) >= 6
+        and any(map(str.isdigit, value))
+        and is_opaque(value)
+        and not value.isdigit()
+    )
+
+
+_PARTS = frozenset({"pass", "pw", "key", "pin", "dsn", "otp", "creds"})
 
 
 def _is_certain_name(text: str, at: int, word: str, name: str) -> bool:
@@ -168,7 +216,7 @@ def _name_around(text: str, at: int, end: int) -> str:
 def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool) -> bool:
     folded = value.lower()
     if (
-        folded in _HARMLESS
+        folded.strip() in _HARMLESS
         or _REFERENCE.fullmatch(value) is not None
         or value.startswith(("[SECRET", "[withheld"))
     ):
@@ -184,10 +232,24 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
         return len(value) >= 16 and looks_random(value) and not rest.lower().endswith(("id", "ids", "name"))
     if folded == small or squashed(value) == small:
         return False
-    if match["said"] is not None or match["space"] is not None or match["glued"] is not None:
-        return is_opaque(value) and (quoted or len(value) >= 4) and " " not in value
-    if match["call"] is not None:
-        return len(value) >= 6 and is_opaque(value) and " " not in value
+    if match["bare"] is not None:
+        return not quoted and len(value) >= 8 and looks_random(value)
+    if match["said"] is not None:
+        certain = any(map(str.isdigit, value)) or len(value) >= 6
+        return certain and is_opaque(value) and (quoted or len(value) >= 4) and " " not in value
+    if match["v4"] is not None and (match["op"] is None or "${" in value):
+        return looks_random(value)  # named in prose, or a template
+    if (
+        small.endswith(("token", "jwt"))
+        and not quoted
+        and match["op"] == ":"
+        and len(value) < 16
+        and _WORDS.fullmatch(value)
+    ):
+        return False
+    if match["op"] is None and match["value_attribute"] is None:
+        long = len(value) >= 6 or match["call"] is None
+        return long and is_opaque(value) and " " not in value and _WORDS.fullmatch(value) is None
     soft = small in _SOFT_NAMES
     if soft and value.isdigit() and len(value) <= 6:
         return False  # `stop_token: 3` is an entry of a vocabulary
@@ -197,14 +259,15 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
     if certain and not quoted and match["op"] == ":" and name and not name.isascii():
         certain = True
     if certain and quoted and value.count(" ") >= 3 and not any(map(str.isdigit, value)):
-        return False  # a sentence about passwords
+        # A sentence about passwords, or a pass phrase.
+        return "pass" not in folded and value.islower() and all(map(str.isalpha, value.split()))
     return certain or is_opaque(value)
 
 
 _NAMED_SIEVE = (
-    "(?i)(?:"
+    r"(?i)(?:"
     + "|".join(map(re.escape, _NAME_WORDS))
     + r")[\w.\x80-\xff-]*[\\\"'`\])]*(?:\[[0-9]*\])?(?:\s?:?\s?(?:string|str|bytes|secretstr|text)[ |a-z]*)?"
-    r"\s*(?:[=:>|(\"'`\\]|[?+!.~-]=|\?\?=|->|\.assign\(|,\s*[\w/+=.\"'-]|,?\s*(?:value|val)|(?:is|was|are|lautet|ist|es|est|\xc3\xa8)[ \t:])"
+    r"\s*(?:[=:>|(\"'`\\]|[?+!.~-]=|\?\?=|->|\.assign\(|,\s*[\w/+=.\"'-]|[!-~]{0,24}[0-9]|,?\s*(?:value|val)|(?:is|was|are|lautet|ist|es|est|\xc3\xa8)[ \t:])"
 )
 RULES: Final = (Rule("named secret", "SECRET", _named, triggers=_NAME_WORDS, sieve=_NAMED_SIEVE),)

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from spanscope.redaction.page import Page
-from spanscope.redaction.rules import Place, Rule
+from spanscope.redaction.rules import Place, Rule, from_words
 
 _GAP = r"[ \u00a0\u2007\u2009\u202f\-\u2010-\u2013]"
 _CANDIDATE = re.compile(
-    rf"(?<![0-9])[0-9]{{3,19}}+(?:{_GAP}{{1,2}}[0-9]{{3,8}}+){{0,7}}+(?![0-9])|(?<![0-9])[0-9]{{4}}(?:\.[0-9]{{4}}){{3}}(?![0-9])"
+    rf"(?<![0-9])[0-9]{{4}}(?:\.[0-9]{{4}}){{3}}(?![0-9])"
+    rf"|(?<![0-9])(?<![0-9]\.)[0-9]{{3,19}}+(?:{_GAP}{{1,2}}[0-9]{{3,8}}+){{0,7}}+(?:{_GAP}{{1,2}}[0-9]{{1,2}}(?![0-9]))?+(?![0-9])"
 )
 _DIGITS = re.compile(r"[0-9]+")
 _AROUND = re.compile(r"[0-9a-fA-F-]*")
@@ -20,7 +21,7 @@ _OTHER = re.compile(r"(?:\b(?:ean|gtin|isbn|upc|imei|barcode|epoch|timestamp)\b[
 # Which lengths go with which first digits: Visa, Amex, Diners, Discover, Mastercard, JCB, UnionPay, Maestro, Mir, RuPay, Troy.
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|3[47]\d{13}|3(?:0[0-59]|[689]\d)\d{11,16}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
-    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|35\d{14,17}|62\d{14,17}|(?:5018|5020|5038|5893|5[678]\d\d|6304|6390|67\d\d|0604)\d{8,15}"
+    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|35\d{14,17}|62\d{14,17}|(?:5018|5019|5020|5038|5893|5[678]\d\d|6304|6390|67\d\d|0604)\d{8,15}"
     r"|(?:2131|1800)\d{11}|220[0-4]\d{12,15}|(?:81|82|508|353|356)\d{13}|9792\d{12}"
 )
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -94,10 +95,27 @@ _LENGTHS: Final = {
 _IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2}(?:[ \u00a0.\-]?[A-Za-z0-9]){11,30}+")
 
 
+_WORD = re.compile(r"[A-Z0-9]+(?![A-Za-z0-9])")
+_SAID = re.compile(
+    r"iban[^\w\n]{0,4}(?:(?:is|number|no|code|nr)[^\w\n]{1,4}){0,2}"
+    r"([A-Z]{2}[0-9]{2}(?:[A-Z0-9]{10,30}+|(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,3})?)(?![A-Z0-9]))",
+    re.IGNORECASE,
+)
+
+
 def _ibans(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     for match in _IBAN.finditer(text, start, end):
-        length = _LENGTHS.get(match[0][:2].upper())
+        word = _WORD.match(match[0])
+        if (
+            word is not None
+            and 14 <= len(word[0]) <= 34
+            and sum(map(str.isdigit, word[0])) >= 10
+            and _mod_97(word[0]) == 1
+        ):
+            yield match.start(), match.start() + len(word[0])  # of whatever country and length
+            continue
+        length = _LENGTHS.get(match[0][:2])
         if length is None:
             continue
         stop, signs = match.start(), 0
@@ -117,6 +135,7 @@ def _mod_97(iban: str) -> int:
 
 RULES: Final = (
     Rule("card", "CARD", _cards, digits=12),
+    Rule("iban by name", "IBAN", from_words(("iban",), _SAID, 1), triggers=("iban",), numbered=True),
     Rule(
         "iban", "IBAN", _ibans, sieve=r"[A-Z]{2}[0-9]{2}(?:(?:[ .-]|\xc2\xa0)?[A-Za-z0-9]){11}", numbered=True
     ),

@@ -19,7 +19,7 @@ _PHONE_WORDS: Final = frozenset(
         "fax dial dialled whatsapp sms text texted texting reach contact ring rang messages registered "
         "rufnummer hotline gsm portable telefonnummer mobiltelefon handynummer kontakt contacto contatto "
         "appelez appeler anrufen llame llamar chiamare bel ligue tlf voicemail landline helpline signal viber "
-        "wechat telegram home office work 電話 电话 手机 携帯 전화 тел телефон هاتف फ़ोन"
+        "wechat telegram home office work desk answering landlines 電話 电话 手机 携帯 전화 тел телефон هاتف फ़ोन"
     )
 )
 _NUMBER_WORDS: Final = frozenset(words("number numbers nummer numero número numéro num nr no"))
@@ -33,7 +33,7 @@ _OTHER_WORDS: Final = frozenset(
         "rechnungsnummer artikelnummer kundennummer gtin asin vin imei doi arxiv patent rfc cve zip percent "
         "usd eur sum rate seconds ms unix year years hash checksum patient form mod modulo digit digits "
         "random pi order_id request_id user_id trace span node row index key value offset balance revenue "
-        "sales weight temperature pressure factory warehouse sort routing ssn passport license licence card "
+        "sales weight temperature pressure grant award project registration section permit docket flight room route gate factory warehouse sort routing ssn passport license licence card "
         "iban"
     )
 )

@@ -48,7 +48,7 @@ _NO_WEAK = re.compile(
 )
 _SAID_BEFORE = re.compile(
     r"\b(?:api[ _-]?key|access[ _-]?key|secret|token|password|passwd|pwd|passphrase|credentials?|private key|key|pat|bearer|auth|creds?|login with)\b"
-    r"[^.\n0-9]{0,24}?[\s:=\"'`(<>]\Z",
+    r"[^.\n0-9]{0,24}?(?:[ \t:=\"'`(<>]|:\s{1,8})\Z",
     re.IGNORECASE,
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -59,8 +59,10 @@ _DATE = re.compile(r"(?:19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9]")
 
 
 _VOWELS = re.compile(r"[aeiouyAEIOUY]")
-_HUMP_WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|\Z)|[0-9]{1,2}(?![0-9]))+")
-_HUMP_WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z])")
+_HUMP_WORDS = re.compile(
+    r"(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|\Z)|[0-9]{1,2}(?![0-9a-z]))+"
+)
+_HUMP_WORD = re.compile(r"[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}(?![a-z])")
 
 
 def _is_camel(value: str) -> bool:
@@ -73,6 +75,7 @@ def _is_camel(value: str) -> bool:
         len(said) >= 2
         and all(_VOWELS.search(word) or len(word) <= 4 for word in said)
         and max(map(len, said)) >= 4
+        and sum(map(len, said)) >= 3 * len(said)
     )
 
 
@@ -125,7 +128,7 @@ _SIGN = re.compile(r"(?:[=:]|%3D)+")
 
 
 def _place_of(text: str, at: int, word: str) -> Place | None:
-    if len(word) >= 10 and _may_be_secret(word) and _is_secret_word(text, at, word):
+    if len(word) >= 10 and "://" not in word and _may_be_secret(word) and _is_secret_word(text, at, word):
         return at, at + len(word)
     return None
 
@@ -135,8 +138,13 @@ def _may_be_secret(word: str) -> bool:
     return looks_random(word) or looks_made(word)
 
 
+_PAIR = re.compile(r"[0-9a-f]{8}:[0-9a-f]{8}")
+
+
 def looks_made(word: str) -> bool:
     """The same with less doubt, for where the name of a vendor stands before it."""
+    if _PAIR.fullmatch(word):
+        return True
     longest = max(_SEGMENTS.split(word), key=len)
     if len(longest) < 12 or _is_camel(word):
         return False
@@ -174,7 +182,8 @@ def _name_before(text: str, at: int) -> str | None:
             given = given or char in _OPERATORS
             last -= 1
     between = text[last:at]
-    if not given or ("\n" in between and not any(sign in between for sign in "=:>(")):
+    compared = between.lstrip(" )").startswith("==") and not any(sign in between for sign in "\"'`")
+    if not given or compared or ("\n" in between and not any(sign in between for sign in "=:>(")):
         return None  # the next line of a list is no value of this one
     first, lowest = last, max(0, last - 60)
     while first > lowest and ((char := text[first - 1]).isalnum() or char in "_-."):
@@ -198,4 +207,10 @@ _NAMES_OF_VALUES = (
 _IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
 _SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
 
-RULES: Final = (Rule("secret-like value", "SECRET", _by_value, sieve=_NAMES_OF_VALUES),)
+# What looks made by a machine has a digit, or twelve letters in a row.
+_IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
+_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
+
+RULES: Final = (
+    Rule("secret-like value", "SECRET", _by_value, sieve=(_NAMES_OF_VALUES, _SIEVE_OF_VALUES)),
+)

@@ -17,8 +17,24 @@ _COOKIE = re.compile(
     r"cookie2?\\?[\"']?\s?[:=]\s?\\?[\"']?((?:[^\s=;\"'\\]{1,256}=[^\s\n;\"'\\]{0,4096}+(?:;\s?)?(?:(?:path|expires|max-age|samesite|domain)=[^;\n\"']*;?\s?|(?:secure|httponly);?\s?)*){1,60})",
     re.IGNORECASE,
 )
+# In one line, or in several that a backslash joins.
 _CURL_USER = re.compile(
-    r"curl\b[^\n]{0,400}?\s(?:-u|--user)(?:=|\s{0,4})[\"']?([^\s:\"']{1,128}:[^\s\"']{3,256})", re.IGNORECASE
+    r"curl\b(?:[^\n\\]|\\(?s:.)){0,400}?\s(?:-u|--user)(?:=|\s{0,4})[\"']?"
+    r"([^\s:\"']{0,128}[\"']?:[\"']?[^\s\"']{3,256}|[^\s:\"']{10,128}:(?=[\"'\s]))",
+    re.IGNORECASE,
+)
+_NO_PASSWORD = re.compile(
+    r"[\"']?(?:\$|\{\{|<|\[|\*+\Z|x+\Z|y+\Z|(?:pass(?:word)?|pwd|test|token|changeme|changeit)[\"']?\Z)"
+)
+# A password among the arguments of programs that take one by a short name.
+_COMMAND = re.compile(
+    r"(?:mysql(?:dump|admin|import)?|mariadb)\b[^\n|;&]{0,200}?\s-p(?![ro]{2}[a-z]+\b)([^\s\"'$-][^\s\"']{3,128})"
+    r"|sshpass\s+-p\s?[\"']?([^\s\"'$][^\s\"']{2,128})"
+    r"|redis-cli\b[^\n|;&]{0,160}?\s-a\s+[\"']?([^\s\"'$][^\s\"']{2,128})"
+    r"|\blogin\b[^\n|;&]{0,160}?\s-p\s+[\"']?([^\s\"'$][^\s\"']{3,256})",
+)
+_AUTH_PAIR = re.compile(
+    r"auth\s?=\s?\(\s?[\"'][^\"'\n]{1,128}[\"']\s?,\s?[\"']([^\"'\n]{3,256})[\"']", re.IGNORECASE
 )
 _NETRC = re.compile(r"machine\s+\S{1,128}\s+login\s+\S{1,128}\s+password\s+(\S{1,256})", re.IGNORECASE)
 _FLAG = re.compile(
@@ -44,15 +60,37 @@ def _schemes(page: Page, start: int, end: int) -> Iterable[Place]:
 def _is_basic(value: str) -> bool:
     """Whether this is `user:password` in base64."""
     try:
-        return b":" in base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4))
+        pair = base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)).decode()
     except ValueError:
         return False
+    return ":" in pair and pair.isprintable()
+
+
+def _curl_users(page: Page, start: int, end: int) -> Iterable[Place]:
+    for match in matches_from(("curl",), _CURL_USER, page, start, end):
+        user, _, password = match[1].partition(":")
+        if (
+            looks_random(user)
+            if not password
+            else _NO_PASSWORD.match(password) is None and not user.startswith(("<", "["))
+        ):
+            yield match.span(1)
+
+
+_COMMANDS: Final = ("mysql", "mariadb", "sshpass", "redis-cli", "login")
+
+
+def _commands(page: Page, start: int, end: int) -> Iterable[Place]:
+    for match in matches_from(_COMMANDS, _COMMAND, page, start, end):
+        yield match.span(match.lastindex or 0)
 
 
 RULES: Final = (
     Rule("cookie", "SECRET", from_words(("cookie",), _COOKIE, 1), triggers=("cookie",)),
     Rule("authorization", "SECRET", _schemes, triggers=("bearer", "basic", "token", "digest", "apikey")),
-    Rule("curl user", "SECRET", from_words(("curl",), _CURL_USER, 1), triggers=("curl",)),
+    Rule("curl user", "SECRET", _curl_users, triggers=("curl",)),
+    Rule("password of a command", "SECRET", _commands, triggers=_COMMANDS),
+    Rule("pair of names", "SECRET", from_words(("auth",), _AUTH_PAIR, 1), triggers=("auth",)),
     Rule("netrc", "SECRET", from_words(("machine",), _NETRC, 1), triggers=("machine",)),
     Rule(
         "flag",

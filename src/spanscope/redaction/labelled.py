@@ -28,12 +28,19 @@ _DATE_LIKE = (
 )
 
 
+def _has_another_before(text: str, at: int) -> bool:
+    """Whether another word of the same name stands before `at`: `process ID`."""
+    return at > 1 and text[at - 1] in " _-" and text[at - 2].isalpha()
+
+
 def _rule(name: str, kind: str, labels: tuple[str, ...], value: str) -> Rule:
     pattern = re.compile(rf"[^\W\d_]*+{_JOIN}(?!{_DATE_LIKE})({value})(?![A-Za-z0-9_])", re.IGNORECASE)
     found = Labels(labels)
 
     def find(page: Page, start: int, end: int) -> Iterable[Place]:
-        for _, after in found.places(page, start, end):
+        for at, after in found.places(page, start, end):
+            if after - at == 3 and page.folded.startswith("id:", at) and _has_another_before(page.text, at):
+                continue  # of an order, of a process
             match = pattern.match(page.text, after)
             if match is not None:
                 yield match.span(1)
@@ -45,7 +52,7 @@ def _document(digits: int) -> str:
     """So many digits at least, perhaps among letters and in groups."""
     return (
         rf"(?=(?:[^0-9\n]{{0,4}}[0-9]){{{digits}}})"
-        r"[A-Z0-9]{1,20}(?:[ .\-/*][A-Z0-9]{0,3}[0-9][A-Z0-9]{0,12}){0,5}"
+        r"[A-Z0-9]{1,20}(?:(?:[ .\-/*]|\*\*)[A-Z0-9]{0,3}[0-9][A-Z0-9]{0,12}){0,5}"
     )
 
 
@@ -53,7 +60,9 @@ def _document(digits: int) -> str:
 _MIXED = r"(?-i:(?=[A-Z]{0,8}[0-9])(?=[0-9]{0,8}[A-Z])[A-Z0-9]{8,9})"
 _PLATE = (
     r"(?=[\w ·\-]{0,9}[0-9])(?=[0-9 ·\-]{0,11}[^\W\d_])"
-    r"(?-i:[A-ZÄÖÜ\u0410-\u042f0-9]{1,8}(?:[ ·\-][A-ZÄÖÜ\u0410-\u042f0-9]{1,7}){0,3})"
+    r"(?-i:[A-ZÄÖÜ\u0410-\u042f0-9]{1,10}(?:[ ·\-][A-ZÄÖÜ\u0410-\u042f0-9]{1,7}){0,3})"
+    r"|[\u4e00-\u9fff][A-Z][ ·\-]?[A-Z0-9]{5,6}|[0-9]{2,3} ?[\uac00-\ud7a3] ?[0-9]{4}"
+    r"|[\u4e00-\u9fff]{2,4} ?[0-9]{2,3} ?[\u3041-\u3096] ?[・0-9\-]{1,6}"
 )
 
 # --- dates of birth ---------------------------------------------------------------------------------------
@@ -142,7 +151,8 @@ _IDS = phrases(
     jmbg, emšo, amka, αμκα, αφμ, afm, adószám, személyi, tckn, tc kimlik, kimlik, t.c., снилс, инн, snils, inn,
     teudat zehut, תעודת זהות, 身份证, 身份證, マイナンバー, my number, 주민등록번호, nric, fin, hkid, mykad, ktp, nik,
     cccd, cmnd, philsys, sss, tnin, เลขประจำตัวประชาชน, emirates id, iqama, civil id, cnic, nin, bvn, rsa id,
-    south african id"""
+    south african id, kennitala, kra pin, rif, ruc, npwp, idno, іпн, рнокпп, mst, cartão de cidadão, cartao de cidadao,
+    personas kods, pps, ppsn, ird"""
 )
 _SSN = phrases("ssn, social security, social_security, socialsecurity, ss#, ssn#, soc sec, s.s.n")
 _ACCOUNTS = phrases(
@@ -154,7 +164,12 @@ _ACCOUNTS = phrases(
 
 RULES: Final = (
     Rule("date of birth", "DOB", _birth_dates, labels=_BORN, numbered=True),
-    _rule("ssn in context", "SSN", _SSN, r"[0-9*x]{3}[ .\-]?[0-9*x]{2}[ .\-]?[0-9]{4}"),
+    _rule(
+        "ssn in context",
+        "SSN",
+        _SSN,
+        rf"[0-9*x]{{3}}[ .\-]?[0-9*x]{{2}}[ .\-]?[0-9]{{4}}(?![0-9])|{_document(9)}|[A-Z]{{2}} ?[0-9]{{6}} ?[A-Z]",
+    ),
     _rule("passport", "PASSPORT", _PASSPORT, f"{_document(5)}|{_MIXED}"),
     _rule("driving licence", "LICENSE", _LICENCE, _document(4)),
     _rule("vin", "PLATE", _VIN, r"(?=[A-Z0-9]{0,16}[0-9])[A-HJ-NPR-Z0-9]{17}"),

@@ -22,7 +22,7 @@ _NAMELESS = re.compile(
     r"|(?:10\..*|192\.168\..*|172\.(?:1[6-9]|2[0-9]|3[01])\..*)\.(?:0|1|254|255)"
 )
 _V6 = re.compile(
-    r"[0-9A-Fa-f:](?<![\w:.].)[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?::[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:])"
+    r"[0-9A-Fa-f:](?<![\w:.].)[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?::[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:]|\.[0-9])"
 )
 _MAC = re.compile(
     r"[0-9A-Fa-f](?<![0-9A-Za-z].)(?<![0-9A-Fa-f][:-].)[0-9A-Fa-f]([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Za-z]|[:-][0-9A-Fa-f])"
@@ -92,7 +92,7 @@ def _v6(page: Page, start: int, end: int) -> Iterable[Place]:
         except ValueError:
             continue
         if not (address.is_loopback or address.is_unspecified or address.is_multicast) and (
-            written.count(":") >= 3 or "." in written
+            written.count(":") >= 3 or "." in written or address.is_link_local
         ):
             yield match.start(), match.start() + len(written)
 

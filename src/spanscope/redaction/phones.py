@@ -269,7 +269,9 @@ _STARTS_AS_DATE = re.compile(
     r"\(?(?:(?:[0-2]?[0-9]|3[01])([./-])(?:[0-2]?[0-9]|3[01])\1(?:(?:19|20)[0-9]{2}|[0-9]{2})"
     r"|(?:19|20)[0-9]{2}([./-])[01]?[0-9]\2[0-3]?[0-9])(?![0-9]|[./-][0-9])"
 )
-_NO_PHONE = re.compile(rf"{_STARTS_AS_DATE.pattern}|[0-9]+\.[0-9]+\Z")
+_NO_PHONE = re.compile(
+    rf"{_STARTS_AS_DATE.pattern}|(?:19|20)[0-9]{{2}}\s?[-–]\s?(?:19|20)[0-9]{{2}}(?![0-9])|[0-9]+\.[0-9]+\Z"
+)
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 
@@ -309,11 +311,18 @@ def _said(page: Page, start: int, end: int) -> Iterable[Place]:
     """Any number of the right length, where the word before it is one of telephones."""
     text = page.text
     for first, last, digits in page.runs(start, end):
-        if digits < 7 or not is_about_a_phone(page, first):
+        if digits < 7 or not (is_about_a_phone(page, first) or _KIND.match(text, last)):
             continue
-        match = _SAID.search(text, max(0, first - 2), min(len(text), last + 20))
-        if match is not None and match.start() < last and not _NO_PHONE.match(match[0]):
-            yield match.span()
+        at = max(0, first - 2)
+        for match in _SAID.finditer(text, at, min(len(text), last + 20)):
+            if match.start() < last and not _NO_PHONE.match(match[0]):
+                yield match.span()
+
+
+_KIND = re.compile(
+    r"(?<=[ -])\(?(?:office|mobile|cell|home|fax|phone|landline)\b(?! (?:number )?(?:page|screen|dir|app))",
+    re.IGNORECASE,
+)
 
 
 def _lettered(page: Page, start: int, end: int) -> Iterable[Place]:

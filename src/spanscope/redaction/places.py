@@ -63,7 +63,7 @@ _LABELS = (
 )  # fmt: skip
 _AFTER_LABEL = re.compile(
     r"(?:\s?(?:is|was|to|as|:|=|-|es|ist|est|è|lautet|follows|now|changed|new|the same|in|at|of|[A-Z][\w]+ is|same))*[\"'\s:=>]{1,8}(?:(?:is|to|at|in|the)\s)?"
-    r"((?:[A-Z][\w.'’\-]+,?\s){0,4}?(?:[0-9]{1,6}[A-Za-z]?(?:[-/][0-9]{1,5})?,?\s(?:[NSEW]\.\s)?[A-ZÀ-Þ][^\n\"<>{}|;?!]{2,70}|[A-ZÀ-Þ][\wÀ-ÿ'’.\- ]{2,40}\s[0-9]{1,5}[A-Za-z]?(?![\w.:/])[^\n\"<>{}|;?!]{0,60})"
+    r"((?:[A-Z][\w.'’\-]+,?\s){0,4}?(?:[0-9]{1,6}[A-Za-z]?(?:[-/][0-9]{1,5})?,?\s(?:[NSEW]\.\s)?[A-ZÀ-Þ][^\n\"<>{}|;?!]{2,70}|[A-ZÀ-Þ][\wÀ-ÿ'’.\- ]{2,40},?\s[0-9]{1,5}[A-Za-z]?(?![\w.:/])[^\n\"<>{}|;?!]{0,60})"
     r"(?:\s{1,6}(?:[A-Z0-9][^\n\"<>{}|;?!]{1,40})){0,4}?(?:\s{1,6},?\s?[A-Z]{2,}[^\n\"<>{}|;?!]{0,24}|\s{1,6}[\w ]{0,24}[0-9]{4,6}(?:-[0-9]{3,4})?)?)(?=[\s\"'<>{}|;?!.]|\Z)"
 )
 _STOP = re.compile(
@@ -72,9 +72,38 @@ _STOP = re.compile(
 )
 
 
+# What follows a street: a second number, a flat, and a town with its code.
+_NUMBER_TAIL = re.compile(
+    r"(?:\s?[/-]\s?[0-9]{1,4}[a-z]?(?![0-9A-Za-z]))?"
+    r"(?:,?\s{1,6}(?:Apt|Apartment|Appartamento|Suite|Ste|Unit|Flat|Floor|Fl|Room|Bldg|Piso|Puerta|Esc)\.?\s?#?[0-9A-Za-z]{1,6}(?!\w))?"
+)
+_TOWN = r"[A-ZÀ-Þ][\wÀ-ÿ'’.\-]{0,30}(?: [A-ZÀ-Þa-z][\wÀ-ÿ'’.\-]{0,30}){0,3}"
+_TOWN_TAIL = re.compile(
+    rf"\.?(?:(?:,|\s,|\s{{0,2}}\n)\s{{0,4}}{_TOWN}){{0,3}}?(?:,|\s)\s{{0,6}}(?:[A-Z]{{1,3}}[-, ]{{1,3}})?"
+    rf"(?:[0-9]{{4,5}}(?:-[0-9]{{3,4}}|\s?[A-Z]{{2}})?|[0-9]{{8}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?!\w)(?:,?\s{{1,2}}(?=[A-ZÀ-Þ]){_TOWN.replace('Þa-z', 'Þ')})?"
+    r"(?: ?[/(] ?[A-Z]{2}\)?)?"
+)
+
+
+_OUTER_NUMBER = re.compile(r"(?<![\w.,:/$€£-])[0-9]{1,6},? \Z")
+
+
+def _with_town(page: Page, first: int, last: int) -> Place:
+    """The same address with what stands behind it, if that ends in a postal code."""
+    text = page.text
+    while last > first and text[last - 1].isspace():
+        last -= 1
+    before = _OUTER_NUMBER.search(text, max(0, first - 8), first)
+    first = first if before is None else before.start()
+    number = _NUMBER_TAIL.match(text, last, min(len(text), last + 40))
+    last = last if number is None else number.end()
+    town = _TOWN_TAIL.match(text, last, min(len(text), last + 160))
+    return first, last if town is None else town.end()
+
+
 def _addresses(page: Page, start: int, end: int) -> Iterable[Place]:
     for match in _ENGLISH.finditer(page.text, start, end):
-        yield match.span()
+        yield _with_town(page, *match.span())
 
 
 _ROAD_ENDS: Final = (
@@ -185,7 +214,9 @@ def _roads(page: Page, start: int, end: int) -> Iterable[Place]:
         at = match.start()
         if folded.endswith(_ROAD_ENDS, max(0, at - 9), at):
             for road in _GERMAN.finditer(text, max(start, at - 40), min(end, at + 80)):
-                yield road.span()
+                place = _with_town(page, *road.span())
+                if not (_DOUBTFUL.search(road[0]) and place[1] == road.end()):
+                    yield place
     for at, _ in _PREPOSITIONS.places(page, start, end):
         if (spaced := _GERMAN_SPACED.match(text, at)) is not None:
             yield spaced.span()
@@ -193,9 +224,11 @@ def _roads(page: Page, start: int, end: int) -> Iterable[Place]:
         number = _NUMBER_BEFORE.search(text, max(0, at - 14), at)
         found = _ROMANCE.match(text, at if number is None else number.start())
         if found is not None and any(map(str.isdigit, found[0])):
-            yield found.span()
+            yield _with_town(page, *found.span())
 
 
+# `During 1971` and `Brigade 7` are no streets, unless a town stands behind them.
+_DOUBTFUL = re.compile(r"(?:ring|tie|gade) [0-9]{1,4}\s?\Z|(?:19|20)[0-9]{2}\s?\Z")
 _NUMBER_BEFORE = re.compile(r"(?<![\w.])[0-9]{1,4}(?:\s?(?:bis|ter|quater))?,?\s\Z")
 
 
@@ -215,12 +248,12 @@ def _labelled_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
                 and "@" not in value
                 and "://" not in value
             ):
-                yield match.start(1), match.start(1) + len(value)
+                yield _with_town(page, match.start(1), match.start(1) + len(value))
 
 
 _UNIT_WORDS = Labels(("apt", "suite", "ste", "unit", "flat"))
 _WITH_UNIT = re.compile(
-    r"[0-9](?<![\w.].)[0-9]{0,5}\s(?:[A-ZÀ-Þ][\wÀ-ÿ'’.\-]*\s){1,4}(?:[0-9]{1,4}[A-Za-z]?,?\s{1,3})?"
+    r"[0-9](?<![\w.].)[0-9]{0,5}\s[A-ZÀ-Þ][\wÀ-ÿ'’.\-]*\s(?:(?:[A-ZÀ-Þ][\wÀ-ÿ'’.\-]*|[a-zà-ÿ]{1,4}\.?)\s){0,3}(?:[0-9]{1,4}[A-Za-z]?[.,]{0,2}\s{1,3})?"
     r"(?:Apt|Suite|Ste|Unit|Flat)\.?\s#?[0-9A-Za-z]{1,5}(?![\w])"
     r"(?:(?:,?\s{1,4},?\s?[A-ZÀ-Þ][\wÀ-ÿ '’.\-]{1,30}){1,3}?,?\s{1,6}[0-9]{4,6}(?![0-9]))?"
 )
@@ -232,7 +265,7 @@ def _unit_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
     for at, _ in _UNIT_WORDS.places(page, start, end):
         match = _WITH_UNIT.search(text, max(0, at - 60), min(len(text), at + 140))
         if match is not None:
-            yield match.span()
+            yield _with_town(page, *match.span())
 
 
 def _codes(page: Page, start: int, end: int) -> Iterable[Place]:
@@ -268,6 +301,10 @@ _FRACTION = re.compile(r"\.[0-9]{3}")
 _PAIR_LOOSE = re.compile(
     r"([-+]?[0-9]{1,2}\.[0-9]{3,15})°?\s?[NSns]?\s?[,;/+ ]\s?([-+]?[0-9]{1,3}\.[0-9]{3,15})°?(?:\s?[EWew](?!\w))?(?![\w.])"
 )
+_ONE_OF_TWO = re.compile(
+    r"(?<![a-z])(?:lat(?:itude)?|lon(?:g|gitude)?|lng)[\"'\\]{0,3}\s?[:=]\s?[\"'\\]{0,3}([-+]?[0-9]{1,3}\.[0-9]{3,15})(?![0-9.])",
+    re.IGNORECASE,
+)
 _DMS = re.compile(
     r"[0-9]{1,3}\s?[°º]\s?[0-9]{1,2}(?:\.[0-9]+)?\s?['′’](?:\s?[0-9]{1,2}(?:\.[0-9]+)?\s?(?:[\"″”]|''))?\s?[NSEWO](?:[,;]?\s{0,2}[0-9]{1,3}\s?[°º]\s?[0-9]{1,2}(?:\.[0-9]+)?\s?['′’](?:\s?[0-9]{1,2}(?:\.[0-9]+)?\s?(?:[\"″”]|''))?\s?[NSEWO])?",
     re.IGNORECASE,
@@ -286,6 +323,8 @@ def _coordinates(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     if _FRACTION.search(text, start, end) is None and "°" not in text and "º" not in text:
         return
+    for match in _ONE_OF_TWO.finditer(text, start, end):
+        yield match.span(1)
     for match in _PAIR_LOOSE.finditer(text, start, end):
         latitude, longitude = float(match[1]), float(match[2])
         if abs(latitude) > 90 or abs(longitude) > 180:
@@ -384,7 +423,7 @@ RULES: Final = (
         "COORDINATES",
         _coordinates,
         triggers=(".", "°", "º"),
-        sieve=r"[0-9]\.[0-9]{3}[0-9]*(?:°|º)?\s?[NSns]?\s?[,;/+ ]\s?[-+]?[0-9]{1,3}\.[0-9]{3}|°|º|(?i:geo:)",
+        sieve=r"[0-9]\.[0-9]{3}[0-9]*(?:°|º)?\s?[NSns]?\s?[,;/+ ]\s?[-+]?[0-9]{1,3}\.[0-9]{3}|°|º|(?i:geo:)|(?i:lat|lon|lng)[a-zA-Z]*[\"'\\]*\s?[:=]\s?[\"'\\]*[-+]?[0-9]{1,3}\.[0-9]{3}",
         numbered=True,
     ),
     Rule(

@@ -41,7 +41,7 @@ class Rule:
     labels: tuple[str, ...] = ()
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
     long: bool = False
-    """Whether it is only found where there is a word too long for prose."""
+    """Whether it is only found where a word begins that is too long for prose."""
     numbered: bool = False
     """Whether there is a digit in whatever it finds; not looked for in prose without numbers."""
     digits: int = 0

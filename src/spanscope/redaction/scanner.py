@@ -23,7 +23,7 @@ OVERLAP: Final = 192
 LOOK_AHEAD: Final = 4_096
 """A piece ends between two words, if there is such a place so near."""
 BATCH: Final = 64
-"""Pieces that are looked over at once, for most texts hold nothing."""
+"""Pieces that are looked over at once, at most, after as many that held nothing."""
 
 
 class Found(NamedTuple):
@@ -67,14 +67,22 @@ class Scanner:
         places: list[tuple[int, int, int]] = []
         pieces = list(_pieces(text))
         done = [0] * len(self.rules)
-        for first in range(0, len(pieces), BATCH):
+        first, together = 0, 1
+        while first < len(pieces):
             if deadline is not None and monotonic() > deadline:
                 raise OutOfTime
-            batch = pieces[first : first + BATCH]
-            if len(batch) > 2 and not self._sieve(page, batch[0][0], batch[-1][1]):
+            batch = pieces[first : first + together]
+            first += together
+            ranks = self._sieve(page, batch[0][0], batch[-1][1])
+            if not ranks:
+                together = min(2 * together, BATCH)
                 continue
+            if together == 1:
+                self._search(page, *batch[0], ranks, places, done)
+                continue
+            together = 1
             for start, end in batch:
-                self._search(page, start, end, places, done)
+                self._search(page, start, end, self._sieve(page, start, end), places, done)
         return self._named(places)
 
     def _named(self, places: list[tuple[int, int, int]]) -> list[Found]:
@@ -86,10 +94,16 @@ class Scanner:
         ]
 
     def _search(
-        self, page: Page, start: int, end: int, places: list[tuple[int, int, int]], done: list[int]
+        self,
+        page: Page,
+        start: int,
+        end: int,
+        ranks: Sequence[int],
+        places: list[tuple[int, int, int]],
+        done: list[int],
     ) -> None:
         cut = end < len(page.text)
-        for rank in self._sieve(page, start, end):
+        for rank in ranks:
             if done[rank] >= end:
                 continue  # a place found before reaches beyond this piece
             for place in self._finders[rank](page, max(start, done[rank]), end):

@@ -19,6 +19,8 @@ Sieve = Callable[[Page, int, int], Sequence[int]]
 _ASCII = re.compile(r"[\x00-\x7f]+")
 _DIGIT = re.compile("[0-9]")
 _MEMORY_BYTES = 1 << 27
+_BEGINNING = r"(?:^|[^A-Za-z0-9]|\\[nrtu])"
+"""Of a word, or after an escaped line break."""
 _GAP = r"(?:[ .\-/()+]|\xc2\xa0|\xe2\x80.)"
 
 
@@ -96,7 +98,7 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
     for automaton, _ in families.values():
         automaton.Compile()
     everywhere: list[tuple[Callable[[bytes], list[int] | None], list[tuple[int, int]]]] = []
-    numbered = []
+    numbered: list[tuple[Callable[[bytes], list[int] | None], list[tuple[int, int]]]] = []
     for family, (automaton, known) in families.items():
         (numbered if family in _NUMBERED else everywhere).append((automaton.Match, known))
     with_numbers = everywhere + numbered
@@ -133,25 +135,35 @@ def _has_capitals_beyond(text: str) -> bool:
 
 
 def _family(rule: Rule, at: int) -> str:
-    """Patterns that count the same things share an automaton; together they would multiply its states."""
+    """Patterns that share an automaton.
+
+    Too many that count, together, have states without end, each of which costs as much as a thousand bytes
+    when it is met for the first time: measured on texts not seen before.
+    """
     if rule.numbered or rule.digits:
         if rule.type == "ADDRESS":
-            return "addresses"
-        return "labels" if rule.labels else "numbers"
+            return "words with numbers" if rule.labels else "streets"
+        if rule.labels or (rule.sieve and isinstance(rule.sieve, tuple) and not at):
+            return "words with numbers"
+        return "national numbers" if rule.name in _NATIONAL else "numbers"
     if rule.long:
         return "long words"
-    # Of a rule with two patterns, the second is of the value and not of its name.
-    return "names" if rule.type == "SECRET" and rule.name != "vendor key" and not at else "signs"
+    if rule.type != "SECRET":
+        return "signs"
+    if rule.name in ("named secret", "secret-like value"):
+        return "long names" if not at else "signs"
+    return "signs" if rule.name == "vendor key" else "names"
 
 
-_NUMBERED: Final = frozenset({"addresses", "labels", "numbers"})
+_NATIONAL: Final = frozenset({"national id", "national phone", "phone in context"})
+_NUMBERED: Final = frozenset({"words with numbers", "streets", "national numbers", "numbers"})
 
 
 def patterns_for(rule: Rule) -> list[str]:
     """The rule's sieve for RE2, over the bytes of UTF-8: patterns that all match; none when it has no sieve."""
     if rule.sieve:
         several = rule.sieve if isinstance(rule.sieve, tuple) else (rule.sieve,)
-        return [_bytes(one) for one in several]
+        return [f"{_BEGINNING}(?:{_bytes(one)})" if rule.long else _bytes(one) for one in several]
     if rule.digits:
         return [rf"[0-9](?:{_GAP}*[0-9]){{{rule.digits - 1}}}"]
     if rule.labels:
@@ -182,6 +194,7 @@ def _bytes(pattern: str) -> str:
 
 def from_pattern(pattern: str, *, most: int = 8) -> str:
     """An RE2 pattern that matches wherever this one of `re` does: no lookaround, nothing possessive, short repeats."""
+    bounded = pattern.startswith(_BEHIND)
     pattern = _without_lookaround(pattern)
     pattern = re.sub(r"([+*?}])\+", r"\1", pattern)
 
@@ -191,7 +204,11 @@ def from_pattern(pattern: str, *, most: int = 8) -> str:
             return f"{{{most},}}"
         return match[0] if not comma or (high and int(high) <= most) else f"{{{low},}}"
 
-    return re.sub(r"\{(\d+)(,?)(\d*)\}", shorter, pattern)
+    pattern = re.sub(r"\{(\d+)(,?)(\d*)\}", shorter, pattern)
+    return f"{_BEGINNING}(?:{pattern})" if bounded else pattern
+
+
+_BEHIND: Final = (r"(?<![\w", "(?<![A-Za-z0-9", "(?<![0-9A-Za-z")
 
 
 def _without_lookaround(pattern: str) -> str:

@@ -97,6 +97,8 @@ def _connections(page: Page, start: int, end: int) -> Iterable[Place]:
     """`Server=…;Password=…`: one field of several, with semicolons between."""
     text = page.text
     for match in matches_from(_CONNECTION_WORDS, _CONNECTION, page, start, end):
+        if _TEMPLATE.fullmatch(match[1]):
+            continue
         if (
             text[match.end() : match.end() + 1] == ";"
             or text[max(0, match.start() - 8) : match.start()].rstrip()[-1:] == ";"
@@ -114,7 +116,43 @@ _CONNECTION_WORDS: Final = (
     "primarykey",
 )
 
+# The user and the password of `jdbc:oracle:thin:scott/tiger@host`.
+_ORACLE = re.compile(r"jdbc:oracle:\w{2,8}:([^\s/@\"']{1,128}/[^\s@\"']{1,256})@", re.IGNORECASE)
+
+# --- a Kubernetes secret ---------------------------------------------------------------------------------
+_KINDS: Final = ("kind: secret", 'kind: "secret"', "kind: 'secret'", 'kind":"secret"', 'kind": "secret"')
+_DATA = re.compile(r"^[ \t]*[\"']?(?:data|stringData)[\"']?:[ \t{]*\n", re.MULTILINE)
+_ENTRY = re.compile(
+    r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+[\"']?[\w.-]+[\"']?:[ \t]*(?:[|>][-+]?[ \t]*\n[ \t]+)?[\"']?([\w+/.!@#$%^&*~:-]{6,}+={0,3})?[^\n]*(?:\n|\Z)"
+)
+_REACH: Final = 8000
+
+
+def _sealed(page: Page, start: int, end: int) -> Iterable[Place]:
+    """All values of `data` in the document that says `kind: Secret`."""
+    text, folded = page.text, page.folded
+    for kind in _KINDS:
+        at, done = folded.find(kind, start, end), start
+        while at >= 0:
+            if folded[at + len(kind) : at + len(kind) + 1].isalpha():
+                at = folded.find(kind, at + 1, end)
+                continue
+            first = max(done, at - _REACH, text.rfind("\n---", max(done, at - _REACH), at))
+            last = text.find("\n---", at, at + _REACH)
+            last = min(len(text), at + _REACH) if last < 0 else last
+            for data in _DATA.finditer(text, first, last):
+                entry = _ENTRY.match(text, data.end(), last)
+                while entry is not None:
+                    if entry[1] is not None and "{{" not in entry[0]:
+                        yield entry.span(1)
+                    entry = _ENTRY.match(text, entry.end(), last) if entry.end() < last else None
+            done = last
+            at = folded.find(kind, max(at + 1, last), end)
+
+
 RULES: Final = (
+    Rule("kubernetes secret", "SECRET", _sealed, triggers=_KINDS),
+    Rule("oracle user", "SECRET", from_words(("jdbc:oracle",), _ORACLE, 1), triggers=("jdbc:oracle",)),
     Rule("private key", "SECRET", _private_keys, triggers=("private key",)),
     Rule(
         "jwt",
