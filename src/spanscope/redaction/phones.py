@@ -315,10 +315,11 @@ def _said(page: Page, start: int, end: int) -> Iterable[Place]:
             continue
         at = max(0, first - 2)
         for match in _SAID.finditer(text, at, min(len(text), last + 20)):
-            if match.start() < last and not _NO_PHONE.match(match[0]):
+            if match.start() < last and not (_NO_PHONE.match(match[0]) or _HAS_DATE.search(match[0])):
                 yield match.span()
 
 
+_HAS_DATE = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])")
 _KIND = re.compile(
     r"(?<=[ -])\(?(?:office|mobile|cell|home|fax|phone|landline)\b(?! (?:number )?(?:page|screen|dir|app))",
     re.IGNORECASE,
@@ -332,6 +333,6 @@ def _lettered(page: Page, start: int, end: int) -> Iterable[Place]:
 RULES: Final = (
     Rule("phone", "PHONE", _international, digits=7, sieve=relaxed(_INTERNATIONAL)),
     Rule("national phone", "PHONE", _national, digits=7, sieve=BEGINNING + relaxed(_GROUPED, _NATIONAL)),
-    Rule("phone in context", "PHONE", _said, digits=7, sieve=(PHONE_SIEVE, BEGINNING + relaxed(_SAID))),
+    Rule("phone in context", "PHONE", _said, digits=7, sieve=(BEGINNING + relaxed(_SAID), PHONE_SIEVE)),
     Rule("lettered phone", "PHONE", _lettered, triggers=("800-", "888-", "877-", "866-", "855-")),
 )

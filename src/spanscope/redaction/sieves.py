@@ -15,6 +15,7 @@ from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Labels, Rule
 
 Sieve = Callable[[Page, int, int], Sequence[int]]
+Match = Callable[[bytes], list[int] | None]
 
 _ASCII = re.compile(r"[\x00-\x7f]+")
 _DIGIT = re.compile("[0-9]")
@@ -78,29 +79,33 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False
     always: list[int] = []
-    families: dict[str, tuple[Any, list[tuple[int, int]]]] = {}
-    """Of each its automaton, and for each of its patterns the rule's rank and a bit of its own."""
-    whole: dict[int, int] = {}
-    """The bits of all patterns of a rule that has several."""
+    families: dict[str, tuple[Any, list[int]]] = {}
+    """Of each its automaton, and for each of its patterns the rule's rank."""
+    further: dict[int, list[Match]] = {}
+    """What must match, too, asked only when the first pattern of a rule does: in the automaton of a family,
+    patterns that match often double its states."""
+
     for rank, rule in enumerate(rules):
         patterns = patterns_for(rule)
         if not patterns:
             always.append(rank)
             continue
-        if len(patterns) > 1:
-            whole[rank] = (1 << len(patterns)) - 1
-        for at, pattern in enumerate(patterns):
-            family = _family(rule, at)
-            if family not in families:
-                families[family] = (re2.Set.SearchSet(options), [])
-            families[family][0].Add(pattern)
-            families[family][1].append((rank, 1 << at))
+        family = _family(rule)
+        if family not in families:
+            families[family] = (re2.Set.SearchSet(options), [])
+        families[family][0].Add(patterns[0])
+        families[family][1].append(rank)
+        for pattern in patterns[1:]:
+            alone = re2.Set.SearchSet(options)
+            alone.Add(pattern)
+            alone.Compile()
+            further.setdefault(rank, []).append(alone.Match)
     for automaton, _ in families.values():
         automaton.Compile()
-    everywhere: list[tuple[Callable[[bytes], list[int] | None], list[tuple[int, int]]]] = []
-    numbered: list[tuple[Callable[[bytes], list[int] | None], list[tuple[int, int]]]] = []
-    for family, (automaton, known) in families.items():
-        (numbered if family in _NUMBERED else everywhere).append((automaton.Match, known))
+    everywhere: list[tuple[Match, list[int]]] = []
+    numbered: list[tuple[Match, list[int]]] = []
+    for family, (automaton, ranks) in families.items():
+        (numbered if family in _NUMBERED else everywhere).append((automaton.Match, ranks))
     with_numbers = everywhere + numbered
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
@@ -108,21 +113,18 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         if start or end < len(text):
             text = text[start:end]
         matchers = everywhere if _DIGIT.search(text) is None else with_numbers
-        encoded = text.encode("utf-8", "replace")
-        found = [known[index] for match, known in matchers for index in match(encoded) or ()]
+        encoded = small = text.encode("utf-8", "replace")
+        found = [ranks[index] for match, ranks in matchers for index in match(encoded) or ()]
         if len(encoded) > len(text) and _has_capitals_beyond(text):  # the sets fold ASCII letters only
-            encoded = page.folded[start:end].encode("utf-8", "replace")
-            found += [known[index] for match, known in matchers for index in match(encoded) or ()]
+            small = page.folded[start:end].encode("utf-8", "replace")
+            found += [ranks[index] for match, ranks in matchers for index in match(small) or ()]
         if not found:
             return always
-        chosen = {*always}
-        seen: dict[int, int] = {}
-        for rank, bit in found:
-            if rank in whole:
-                seen[rank] = bits = seen.get(rank, 0) | bit
-                if bits != whole[rank]:
-                    continue
-            chosen.add(rank)
+        chosen = {*always, *found}
+        for rank in further.keys() & chosen:
+            for match in further[rank]:
+                if not match(encoded) and (small is encoded or not match(small)):
+                    chosen.discard(rank)
         return sorted(chosen)
 
     return sieve
@@ -134,7 +136,7 @@ def _has_capitals_beyond(text: str) -> bool:
     return beyond != beyond.lower()
 
 
-def _family(rule: Rule, at: int) -> str:
+def _family(rule: Rule) -> str:
     """Patterns that share an automaton.
 
     Too many that count, together, have states without end, each of which costs as much as a thousand bytes
@@ -143,7 +145,7 @@ def _family(rule: Rule, at: int) -> str:
     if rule.numbered or rule.digits:
         if rule.type == "ADDRESS":
             return "words with numbers" if rule.labels else "streets"
-        if rule.labels or (rule.sieve and isinstance(rule.sieve, tuple) and not at):
+        if rule.labels:
             return "words with numbers"
         return "national numbers" if rule.name in _NATIONAL else "numbers"
     if rule.long:
@@ -151,7 +153,7 @@ def _family(rule: Rule, at: int) -> str:
     if rule.type != "SECRET":
         return "signs"
     if rule.name in ("named secret", "secret-like value"):
-        return "long names" if not at else "signs"
+        return "long names"
     return "signs" if rule.name == "vendor key" else "names"
 
 
