@@ -38,7 +38,7 @@ _ROMANCE = re.compile(
     r"\s(?:(?:de|du|des|de la|del|della|dei|di|da|do|dos|la|le|les|los|las|l'|d'|San|Santa|St|G\.|[A-Z]\.)\s?)*(?:[A-ZÀ-ÞŁŚŻА-Я][\wÀ-ÿ'’.\-]*\s?){1,4}(?:,?\s?(?:n[º°.]?\s?|nº\s?|#\s?|No\.?\s?)?[0-9]{1,4}(?![0-9])(?:\s?[-–#]\s?[0-9]{1,4}){0,2}[a-zA-Z]?(?![\w]))?"
     r"(?:,?\s(?:[0-9]{1,2}[º°ªe]\s?[A-Za-z]?,?\s)?[0-9]{4,5}(?:-[0-9]{3})?\s[A-ZÀ-Þ][\wÀ-ÿ'’\-]+(?:[ \-][A-ZÀ-Þ][\wÀ-ÿ'’]+)?)?"
 )
-_ENGLISH_SIEVE = rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s){{1,6}}{_SUFFIX}"
+_ENGLISH_SIEVE = rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s)+{_SUFFIX}"
 _PO_BOX = re.compile(
     r"(?:P\.?\s?O\.?\s?Box|Post Office Box|Postfach|PSC|Apartado|Boîte postale|B\.P\.|Casella postale|Unit)\s[0-9]{2,6}(?:,?\s(?:Box|BOX)\s[0-9]{1,5})?(?:,?\s{1,3}(?:[A-Z][\w.\-]*\s?){1,3},?\s[A-Z]{2}\s[0-9]{5}(?:-[0-9]{4})?|,?\s{1,2}(?:APO|FPO|DPO)\s(?:AA|AE|AP)\s[0-9]{5}(?:-[0-9]{4})?)?",
     re.IGNORECASE,
@@ -101,8 +101,13 @@ def _with_town(page: Page, first: int, last: int) -> Place:
     return first, last if town is None else town.end()
 
 
+_YEARS = re.compile(r"(?:19|20)[0-9]{2}-(?:19|20)[0-9]{2}(?![0-9])")
+
+
 def _addresses(page: Page, start: int, end: int) -> Iterable[Place]:
     for match in _ENGLISH.finditer(page.text, start, end):
+        if _YEARS.match(page.text, match.start()):
+            continue  # `1991-2013, Thomas G. Lane`
         yield _with_town(page, *match.span())
 
 

@@ -34,9 +34,9 @@ class Rule:
     triggers: tuple[str, ...] = ()
     """Lower-case strings, of which the folded text holds one where there is something to find."""
     sieve: str | tuple[str, ...] = ""
-    """The same for RE2: a pattern that matches wherever there is something, or several that all do, the rarest first.
+    """The same for RE2: a pattern that matches wherever there is something, or several that all do.
 
-    See `relaxed` for how to make one of a pattern of `re`.  Made of the others if empty.
+    The rarest first.  See `relaxed` for how to make one of a pattern of `re`.  Made of the others if empty.
     """
     labels: tuple[str, ...] = ()
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
