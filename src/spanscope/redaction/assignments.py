@@ -61,7 +61,7 @@ _SOFT_NAMES = frozenset(
         "otp",
     }
 )
-_NUMBER_NAMES = re.compile(r"pin|cvv|cvc|otp|code")
+_NUMBER_NAMES = re.compile(r"(?:pin|cvv2?|cvc2?|otp|(?:pin|otp|mfa|onetime|verification|security)code)\Z")
 _NO_SECRET_REST = re.compile(
     r"(?:[_.-]?(?:id|ids|name|names|type|types|count|counts|limit|length|len|size|url|uri|endpoint|path|file|policy|reset"
     r"|hint|field|strength|required|expir\w*|ttl|usage|used|budget|index|idx|class|manager|store|version|provider|label"
@@ -90,7 +90,7 @@ _REFERENCE = re.compile(
       | (?:self|this|os|env|environ|process|settings|config|conf|cfg|args|opts|options|request|req|params|props|ctx|context|data|secrets|vars|var|local
           |module|input|form|user|account|creds?|credentials?|response|resp|res|body|event|state|kwargs|payload|session|client|obj|item|row)(?:\??\.|\[|->|::)\S*
       | (?:await\s|new\s|not\s|lambda\b).* | f["'].*
-      | [A-Za-z_][\w.]{2,}\((?:[\w\s.,=*:'"\[\]/-]*\)?.*)? | [A-Za-z_]\w*\[.* | \$\w+(?:->|-|\.|\[|;).* | [A-Za-z_]{2,}(?:\.[a-z_]{2,})+\(?""",
+      | [A-Za-z_][\w.]{2,}\((?:[\w\s.,=*:'"\[\]/-]*\)?.*)? | [A-Za-z_][\w.]*\[.* | %\{\w*\} | \$\w+(?:->|-|\.|\[|;).* | [A-Za-z_]{2,}(?:\.[a-z_]{2,})+\(?""",
     re.VERBOSE,
 )
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -162,13 +162,18 @@ def _is_code_or_prose(text: str, value: str, begin: int, match: re.Match[str]) -
     if _NAME.fullmatch(value) and is_secret_name(value):
         return True  # `password == confirm_password`
     operator = match["op"] or ""
-    if operator == ">" and "://" in value:
-        return True  # `-u <user:password> https://…`
+    if operator == ">" and (
+        "://" in value or text[begin - 1] == " " or _VERSION.fullmatch(value.lstrip("="))
+    ):
+        return True  # `-u <user:password> https://…`, `tiktoken>=0.7.0`, `L<Pod::Token> and …`
+    if operator == "::" and value.isidentifier():
+        return True  # of C++
     if operator in ("==", "===", "~=", "!=", "!==", "+="):
         return any(pattern.fullmatch(value) for pattern in (_VERSION, _WORDS, _PATH))
     # `SESSION_TOKEN: The token to use`, `libsecret-1-0:amd64`
     if operator == ":":
-        prose = value.istitle() and value.isalpha() and _MORE.match(text, begin + len(value)) is not None
+        apart = value.istitle() or "\n" in text[match.end("op") : begin]
+        prose = apart and value.isalpha() and _MORE.match(text, begin + len(value)) is not None
         return prose or (text[begin - 1] == ":" and _VERSION_PART.fullmatch(match["rest"]) is not None)
     return False
 
@@ -225,7 +230,7 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
         return False
     rest = match["rest"]
     small = squashed(name)
-    if small.endswith(("pin", "pincode", "cvv", "cvc", "otp")) or _NUMBER_NAMES.search(small[-6:]):
+    if _NUMBER_NAMES.search(small):
         return 3 <= len(value) <= 10 and value.replace("-", "").isalnum() and any(map(str.isdigit, value))
     strong = "passw" in small or "secret" in small or "pwd" in small
     if rest and not is_secret_name(name) and (not strong or _NO_SECRET_REST.search(rest)):

@@ -203,14 +203,9 @@ _NAMES_OF_VALUES = (
     r"(?i)(?:key|token|secret|passw|auth|cred|access|api|client|signature|session|cert|private|bearer|webhook|license"
     rf"|salt|hmac|pat|pwd|passphrase|login with|{_VENDORS})"
 )
-# Ten characters without a digit that are random have twelve letters in a row.
-_IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
-_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
 
-# What looks made by a machine has a digit, or twelve letters in a row.
+# What looks made by a machine has a digit, or twelve letters in a row, or is a pair.
 _IN_VALUES = r"[A-Za-z0-9_+/~=.%:!#$*^-]"
-_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}"
+_SIEVE_OF_VALUES = rf"[A-Za-z0-9]{{12}}|{_IN_VALUES}{{5}}[0-9]|[0-9]{_IN_VALUES}{{5}}|[a-f]{{8}}:[a-f]{{8}}"
 
-RULES: Final = (
-    Rule("secret-like value", "SECRET", _by_value, sieve=(_NAMES_OF_VALUES, _SIEVE_OF_VALUES)),
-)
+RULES: Final = (Rule("secret-like value", "SECRET", _by_value, sieve=(_NAMES_OF_VALUES, _SIEVE_OF_VALUES)),)

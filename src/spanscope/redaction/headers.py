@@ -17,12 +17,12 @@ _COOKIE = re.compile(
     r"cookie2?\\?[\"']?\s?[:=]\s?\\?[\"']?((?:[^\s=;\"'\\]{1,256}=[^\s\n;\"'\\]{0,4096}+(?:;\s?)?(?:(?:path|expires|max-age|samesite|domain)=[^;\n\"']*;?\s?|(?:secure|httponly);?\s?)*){1,60})",
     re.IGNORECASE,
 )
-# In one line, or in several that a backslash joins.
 _CURL_USER = re.compile(
-    r"curl\b(?:[^\n\\]|\\(?s:.)){0,400}?\s(?:-u|--user)(?:=|\s{0,4})[\"']?"
+    r"\s(?:-u|--user)(?:=|\s{0,4})[\"']?"
     r"([^\s:\"']{0,128}[\"']?:[\"']?[^\s\"']{3,256}|[^\s:\"']{10,128}:(?=[\"'\s]))",
     re.IGNORECASE,
 )
+_END_OF_COMMAND = re.compile(r"(?<!\\)\n")
 _NO_PASSWORD = re.compile(
     r"[\"']?(?:\$|\{\{|<|\[|\*+\Z|x+\Z|y+\Z|(?:pass(?:word)?|pwd|test|token|changeme|changeit)[\"']?\Z)"
 )
@@ -67,14 +67,22 @@ def _is_basic(value: str) -> bool:
 
 
 def _curl_users(page: Page, start: int, end: int) -> Iterable[Place]:
-    for match in matches_from(("curl",), _CURL_USER, page, start, end):
-        user, _, password = match[1].partition(":")
-        if (
-            looks_random(user)
-            if not password
-            else _NO_PASSWORD.match(password) is None and not user.startswith(("<", "["))
-        ):
-            yield match.span(1)
+    """What stands behind `-u`, in the same line or in one that a backslash joins to it."""
+    text, folded = page.text, page.folded
+    at = folded.find("curl", start, end)
+    while at >= 0:
+        match = _CURL_USER.search(text, at, at + 800)
+        after = at + 4
+        if match is not None and _END_OF_COMMAND.search(text, at, match.start(1)) is None:
+            user, _, password = match[1].partition(":")
+            after = match.end()
+            if (
+                looks_random(user)
+                if not password
+                else not (_NO_PASSWORD.match(password) or user.startswith(("<", "[")))
+            ):
+                yield match.span(1)
+        at = folded.find("curl", after, end)
 
 
 _COMMANDS: Final = ("mysql", "mariadb", "sshpass", "redis-cli", "login")
