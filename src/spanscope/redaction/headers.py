@@ -71,8 +71,8 @@ def _curl_users(page: Page, start: int, end: int) -> Iterable[Place]:
     text, folded = page.text, page.folded
     at = folded.find("curl", start, end)
     while at >= 0:
-        match = _CURL_USER.search(text, at, at + 800)
-        after = at + 4
+        option, after = folded.find("-u", at, at + 800), at + 4
+        match = None if option < 0 else _CURL_USER.search(text, option - 2, at + 800)
         if match is not None and _END_OF_COMMAND.search(text, at, match.start(1)) is None:
             user, _, password = match[1].partition(":")
             after = match.end()
