@@ -22,6 +22,8 @@ SECRETS = [
     ('mail_pw = "{}"', "q7VtkXPz3C"),
     ('passphrase = "{}"', "correct horse battery staple"),
     ("BUNDLE_GEMS__CONTRIBSYS__COM={}", "0123abcd:4567cdef"),
+    ("BUNDLE_GEMS__CONTRIBSYS__COM: {}", "cafebabe:deadbeef"),
+    ("DB_PASSWORD={}", "*xcfqIbAIJHMmR"),
 ]
 
 HARMLESS = [
