@@ -131,9 +131,8 @@ def _value_of(text: str, at: int, word: str, match: re.Match[str]) -> Place | No
     if not quoted:
         value = _trimmed(value)
         if (
-            value.startswith("**")
+            value.startswith(("**", "/^"))
             or (value[:1] in ("[", "(") and not any(map(str.isdigit, value)))
-            or value.startswith("/^")
             or _is_code_or_prose(text, value, begin, match)
         ):
             return None
