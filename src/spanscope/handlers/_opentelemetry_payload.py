@@ -137,7 +137,9 @@ def _status(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
     raised = next(
         (e.attributes for e in reversed(found.events) if e.name == "exception" and e.attributes), None
     )
-    word = str(given.get("error.type") or (raised or {}).get("exception.type") or "").rpartition(".")[2]
+    kind = str(given.get("error.type") or (raised or {}).get("exception.type") or "")
+    # Of `openai.RateLimitError`, and of `<class 'openai.RateLimitError'>` as one release writes it.
+    word = kind.rstrip("'>").rpartition(".")[2]
     if word in ("CancelledError", "KeyboardInterrupt"):
         draft.status = "cancelled"
     elif word == "GeneratorExit":
