@@ -3,7 +3,8 @@
 Every look at the results flushes first and insists that nothing of ours went wrong on the way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ from spanscope.trace import Trace
 def handler_in(folder: Path, **settings: Any) -> ObsHandler:
     """A handler with a store in `folder` and a runtime that no other test shares."""
     return ObsHandler(store=folder / "spans.db", backends=[MemoryBackend()], **settings)
+
+
+@contextmanager
+def handlers_in(folder: Path) -> Iterator[Callable[..., ObsHandler]]:
+    """A function that makes handlers, each in a folder of its name; all are shut down afterwards."""
+    made: list[ObsHandler] = []
+
+    def handler(name: str = "one", **given: Any) -> ObsHandler:
+        (folder / name).mkdir(exist_ok=True)
+        made.append(handler_in(folder / name, **given))
+        return made[-1]
+
+    yield handler
+    for one in made:
+        one.runtime.shutdown(2.0)
 
 
 def settled(handler: ObsHandler) -> None:

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Run, command_line
 
 from spanscope.backends.sql import SqlBackend
-from spanscope.cli import main
 from spanscope.cli.listing import parse_since
 from spanscope.exceptions import ConfigError
 from spanscope.health import Health, save
@@ -24,7 +23,6 @@ from spanscope.spans import Span
 
 NOW_NS = time.time_ns()
 MINUTE_NS = 60 * 10**9
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -39,14 +37,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(store: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command line: its exit code, stdout and stderr."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 def span(trace: str, number: int = 1, **facts: Any) -> Span:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import command_line
 from strategies_spans import make_content, make_llm, make_rag_trace, make_span
 
 from spanscope.backends.sql import SqlBackend
-from spanscope.cli import main
 from spanscope.exceptions import ConfigError, TraceNotFound
 from spanscope.redaction import load_key
 from spanscope.redaction.pseudonyms import KEY
@@ -272,14 +272,7 @@ def test_the_erasure_is_on_record_without_a_word_of_whom(backend, path, caplog):
 @pytest.fixture
 def run(path, monkeypatch, capsys):
     monkeypatch.setenv("SPANSCOPE_STORE", str(path))
-
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 def test_the_command_counts_proves_and_names_what_it_cannot_reach(backend, path, run):

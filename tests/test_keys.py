@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from commands import command_line
 from strategies_spans import make_span
 
 from spanscope import ObsHandler, span
 from spanscope.backends.sql import SqlBackend
-from spanscope.cli import main
 from spanscope.exceptions import ConfigError
 from spanscope.redaction import keys, known_keys, load_key
 from spanscope.redaction.pseudonyms import KEY, Pseudonyms, key_id_of
@@ -170,14 +170,7 @@ def test_a_file_without_a_key_speaks(tmp_path, text):
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SPANSCOPE_STORE", str(tmp_path / "spans.db"))
-
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 def test_the_command_rotates_and_never_prints_a_key(tmp_path, run):

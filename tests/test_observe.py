@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording import all_traces, handler_in, only, settled, texts
+from recording import all_traces, handlers_in, only, settled, texts
 
 from spanscope import ObsHandler, observe
 from spanscope.exceptions import ConfigError
@@ -20,16 +20,8 @@ from spanscope.handlers import manual
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Any]:
-    made: list[ObsHandler] = []
-
-    def handler(folder: str = "one", **given: Any) -> ObsHandler:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        made.append(handler_in(tmp_path / folder, **given))
-        return made[-1]
-
-    yield handler
-    for one in made:
-        one.runtime.shutdown(2.0)
+    with handlers_in(tmp_path) as handler:
+        yield handler
 
 
 @pytest.fixture

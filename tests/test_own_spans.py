@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
-from recording import all_traces, handler_in, named, only, recorded, texts, tree
+from recording import all_traces, handlers_in, named, only, recorded, texts, tree
 
 from spanscope import ObsHandler, current_span, instrument, observe, open_store, semconv, span, uninstrument
 from spanscope.exceptions import ConfigError
@@ -18,16 +18,8 @@ from spanscope.testing import MemoryBackend, ScriptedChatModel
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Any]:
-    made: list[ObsHandler] = []
-
-    def handler(folder: str = "one", **given: Any) -> ObsHandler:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        made.append(handler_in(tmp_path / folder, **given))
-        return made[-1]
-
-    yield handler
-    for one in made:
-        one.runtime.shutdown(2.0)
+    with handlers_in(tmp_path) as handler:
+        yield handler
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from commands import command_line
 from strategies_spans import make_span
 
 from spanscope import ObsHandler
 from spanscope.backends.sql import SqlBackend
-from spanscope.cli import main
 from spanscope.redaction import load_key
 from spanscope.redaction.engine import Redactor
 from spanscope.redaction.pseudonyms import KEY
@@ -29,13 +29,7 @@ def path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(path, capsys):
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 # --- redact ------------------------------------------------------------------------------------------

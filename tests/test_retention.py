@@ -9,12 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from commands import command_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies_spans import forests, make_content, make_llm, make_rag_trace
 
 from spanscope.backends.sql import SqlBackend
-from spanscope.cli import main
 from spanscope.cli.prune import parse_age, parse_size
 from spanscope.exceptions import ConfigError
 from spanscope.redaction.vault import Vault
@@ -295,14 +295,7 @@ def test_pruning_is_on_record_without_values(backend, store, path):
 @pytest.fixture
 def run(path, monkeypatch, capsys):
     monkeypatch.setenv("SPANSCOPE_STORE", str(path))
-
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 def test_the_command_prunes_as_it_is_told(backend, run):

@@ -11,13 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from commands import command_line
 from hypothesis import given
 from hypothesis import strategies as st
 from recording import recorded, settled
 
 import spanscope
 from spanscope import ObsHandler, open_store
-from spanscope.cli import main
 from spanscope.exceptions import ConfigError, MissingExtra, VaultError
 from spanscope.redaction.ciphers import Ciphers
 from spanscope.redaction.vault import KEY, MAX_CHARS, Vault
@@ -493,14 +493,7 @@ def test_days_that_are_none_speak_at_once(tmp_path, monkeypatch):
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SPANSCOPE_STORE", str(tmp_path / "spans.db"))
-
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(args)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+    return command_line(capsys)
 
 
 def test_the_commands_open_tell_and_rotate(tmp_path, run):
