@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spanscope import semconv
-from spanscope.config import DEFAULT, DEFAULT_CONTENT, content_policy
+from spanscope.config import content_policy
 from spanscope.drafts import Draft
 from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
@@ -352,12 +352,9 @@ def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
 
 def _content_policy(run: Run, kind: str) -> str:
     """The word of the call goes before that of the block around it, and this before the handler's."""
-    own: Mapping[str, str] = run.handler.settings.content
     asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, MAPPINGS) else None
     around = run.scope.content if run.scope is not None else None
-    if asked or around:
-        return content_policy(kind, asked, around, own)
-    return own[kind] if kind in own else own.get(DEFAULT, DEFAULT_CONTENT)
+    return content_policy(kind, asked, around, run.handler.settings.content)
 
 
 def _unload(run: Run) -> None:

@@ -110,8 +110,10 @@ def content_policy(kind: str, *rules: Any) -> str:
     for rule in rules:
         if not rule:
             continue
-        if not isinstance(rule, Mapping):
-            return rule if isinstance(rule, str) else "unknown"
+        if isinstance(rule, str):
+            return rule
+        if type(rule) is not dict and not isinstance(rule, Mapping):
+            return "unknown"
         found = rule.get(kind) or rule.get(DEFAULT)
         if found:
             return found if isinstance(found, str) else "unknown"

@@ -114,6 +114,7 @@ class ObsHandler(Handler, _Base):
         if len(frameworks) > 1:
             around = innermost(self._runs)
         else:
+            # `_around` written out, for it is asked at each run.
             config = _child_config()
             around = None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
         return self._start(
