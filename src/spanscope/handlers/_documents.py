@@ -3,7 +3,7 @@
 LangChain documents, LlamaIndex nodes, either with a score beside it, and plain dictionaries.  `frozen`
 runs on the caller's thread, `facts` on the worker.
 
-Used by `_manual_payload`.
+Used by `_manual_payload`; `_langchain_payload` looks under the same keys.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from spanscope import semconv
 from spanscope.handlers._freeze import MAX_ITEMS
 
 _TEXT_KEYS: Final = ("page_content", "text", "content")
-_ID_KEYS: Final = ("id", "doc_id", "_id")
-_SCORE_KEYS: Final = ("score", "relevance_score", "similarity", "similarity_score", "_score")
-_SOURCE_KEYS: Final = ("source", "url", "file_path", "file_name", "title")
+ID_KEYS: Final = ("id", "doc_id", "_id")
+SCORE_KEYS: Final = ("score", "relevance_score", "similarity", "similarity_score", "_score")
+SOURCE_KEYS: Final = ("source", "url", "file_path", "file_name", "title")
 
 
 class Found(NamedTuple):
@@ -63,20 +63,18 @@ def _mapping(value: dict[str, Any], score: Any) -> Found | None:
     if not isinstance(text, str):
         return None
     inner = value.get("metadata")
-    return Found(
-        _first(value, _ID_KEYS), text, score, {**(inner if isinstance(inner, dict) else {}), **value}
-    )
+    return Found(_first(value, ID_KEYS), text, score, {**(inner if isinstance(inner, dict) else {}), **value})
 
 
 def facts(found: Found) -> dict[str, Any]:
     """Id, score, source and size; of the text itself only its hash."""
     described: dict[str, Any] = {semconv.DOC_CHARS: len(found.text), semconv.DOC_HASH: found.text}
-    if (doc_id := found.doc_id or _first(found.metadata, _ID_KEYS)) is not None:
+    if (doc_id := found.doc_id or _first(found.metadata, ID_KEYS)) is not None:
         described[semconv.DOC_ID] = str(doc_id)
-    score = found.score if found.score is not None else _first(found.metadata, _SCORE_KEYS)
+    score = found.score if found.score is not None else _first(found.metadata, SCORE_KEYS)
     if isinstance(score, int | float):
         described[semconv.DOC_SCORE] = float(score)
-    if isinstance(source := _first(found.metadata, _SOURCE_KEYS), str):
+    if isinstance(source := _first(found.metadata, SOURCE_KEYS), str):
         described[semconv.DOC_SOURCE] = source
     return described
 

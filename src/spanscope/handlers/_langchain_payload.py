@@ -10,6 +10,7 @@ from typing import Any, Final
 from spanscope import semconv
 from spanscope.drafts import Draft, Message
 from spanscope.handlers import _langchain_model as model
+from spanscope.handlers._documents import ID_KEYS, SCORE_KEYS, SOURCE_KEYS
 from spanscope.handlers._freeze import FrozenMessage, FrozenMessages
 from spanscope.handlers._langchain_merged import taken_once
 from spanscope.handlers._langchain_text import (
@@ -29,8 +30,6 @@ FRAMEWORK: Final = "langchain"
 RETRY_TAG: Final = "retry:attempt:"
 _SESSION_KEYS = ("session_id", "langfuse_session_id", "conversation_id", "thread_id")
 _USER_KEYS = ("user_id", "langfuse_user_id")
-_SCORE_KEYS = ("score", "relevance_score", "similarity", "similarity_score", "_score")
-_SOURCE_KEYS = ("source", "url", "file_path", "file_name", "title")
 _FACTS: Final = {
     "session_id": _SESSION_KEYS,
     "user_id": _USER_KEYS,
@@ -337,11 +336,11 @@ def _document(found: tuple[Any, str, Any]) -> dict[str, Any]:
     doc_id, text, metadata = found
     facts = {semconv.DOC_CHARS: len(text), semconv.DOC_HASH: text}
     metadata = metadata if isinstance(metadata, MAPPINGS) else {}
-    if (name := _text(doc_id) or _first(metadata, ("id", "doc_id", "_id"))) is not None:
+    if (name := _text(doc_id) or _first(metadata, ID_KEYS)) is not None:
         facts[semconv.DOC_ID] = name
-    score = next((metadata[key] for key in _SCORE_KEYS if metadata.get(key) is not None), None)
+    score = next((metadata[key] for key in SCORE_KEYS if metadata.get(key) is not None), None)
     if score is not None:
         facts[semconv.DOC_SCORE] = float(score)
-    if (source := _first(metadata, _SOURCE_KEYS)) is not None:
+    if (source := _first(metadata, SOURCE_KEYS)) is not None:
         facts[semconv.DOC_SOURCE] = source
     return facts
