@@ -22,6 +22,7 @@ from spanscope.handlers._langchain_text import (
     to_json,
 )
 from spanscope.handlers._langgraph import handoff_target, interrupt_values, status_of
+from spanscope.handlers._timing import tell_times
 from spanscope.providers import facts_of_error, http_status
 from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Run
@@ -266,15 +267,9 @@ def _timing(run: Run, draft: Draft, call: model.Call) -> None:
     if run.chunks:
         attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
     first, text = run.first_token_ns, run.first_text_ns
-    if first is not None:
-        facts["time_to_first_token_ms"] = (first - run.start_ns) / 1_000_000
-        if text is not None and text > first:
-            attributes[semconv.FIRST_TEXT_MS] = (text - run.start_ns) / 1_000_000
+    tell_times(draft, run.start_ns, run.end_ns, first, text)
     made = facts.get("output_tokens")
-    if not made or run.end_ns is None or run.end_ns <= run.start_ns:
-        return
-    facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
-    if first is None:
+    if not made or first is None or run.end_ns is None or run.end_ns <= run.start_ns:
         return
     if text == first:
         # Reasoning that nobody saw was over when the first token came.

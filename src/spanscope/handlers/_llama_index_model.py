@@ -16,6 +16,7 @@ from spanscope.handlers import _llama_index_held as held
 from spanscope.handlers._llama_index_call import Call
 from spanscope.handlers._llama_index_held import Answered
 from spanscope.handlers._llama_index_text import message_of, said_text, tool_calls
+from spanscope.handlers._timing import tell_times
 from spanscope.providers import Found, ToolCall, facts_of_response, finish, usage_of
 from spanscope.recorder import Run
 
@@ -207,11 +208,7 @@ def _timing(run: Run, call: Call, draft: Draft) -> None:
         draft.facts["streamed"] = run.chunks > 0 or call.awaiting
     if run.chunks:
         draft.attributes[semconv.STREAM_CHUNKS] = run.chunks // run.deliveries or 1
-    if run.first_token_ns is not None:
-        draft.facts["time_to_first_token_ms"] = (run.first_token_ns - run.start_ns) / 1_000_000
-    made = draft.facts.get("output_tokens")
-    if made and run.end_ns is not None and run.end_ns > run.start_ns:
-        draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
+    tell_times(draft, run.start_ns, run.end_ns, run.first_token_ns)
 
 
 def _why_no_usage(run: Run, call: Call, draft: Draft) -> None:

@@ -14,6 +14,7 @@ from spanscope.handlers._langchain_text import to_json
 from spanscope.handlers._langgraph import status_of
 from spanscope.handlers._openai_answer import Answer
 from spanscope.handlers._openai_stream import Exchange
+from spanscope.handlers._timing import tell_times
 from spanscope.providers import facts_of_error, facts_of_response
 from spanscope.recorder import Run
 
@@ -255,10 +256,5 @@ def _why_no_usage(run: Run, draft: Draft, exchange: Exchange, answer: Answer) ->
 def _timing(run: Run, draft: Draft, exchange: Exchange, body: Mapping[str, Any], answer: Answer) -> None:
     if answer.events:
         draft.attributes[semconv.STREAM_CHUNKS] = answer.events
-    if answer.first_ns is not None:
-        draft.facts["time_to_first_token_ms"] = (answer.first_ns - run.start_ns) / 1_000_000
-    if answer.first_text_ns is not None and answer.first_text_ns != answer.first_ns:
-        draft.attributes[semconv.FIRST_TEXT_MS] = (answer.first_text_ns - run.start_ns) / 1_000_000
-    made = draft.facts.get("output_tokens")
-    if run.kind == "llm" and made and run.end_ns is not None and run.end_ns > run.start_ns:
-        draft.facts["tokens_per_second"] = made / ((run.end_ns - run.start_ns) / 1_000_000_000)
+    ended_ns = run.end_ns if run.kind == "llm" else None
+    tell_times(draft, run.start_ns, ended_ns, answer.first_ns, answer.first_text_ns)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from spanscope import semconv
 from spanscope.drafts import Draft
 from spanscope.handlers import _opentelemetry_text as texts
+from spanscope.handlers._timing import tell_times
 from spanscope.providers import finish, normal
 from spanscope.providers.reading import count
 from spanscope.recorder import Run
@@ -263,9 +264,7 @@ def _first_token(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
         draft.facts.setdefault("time_to_first_token_ms", (first - found.start_time) / 1_000_000)
     if "time_to_first_token_ms" in draft.facts:
         draft.facts["streamed"] = True
-    made, end_ns = draft.facts.get("output_tokens"), draft.facts.get("end_ns")
-    if run.kind == "llm" and made and end_ns is not None and end_ns > draft.start_ns:
-        draft.facts["tokens_per_second"] = made / ((end_ns - draft.start_ns) / 1_000_000_000)
+    tell_times(draft, draft.start_ns, draft.facts.get("end_ns") if run.kind == "llm" else None)
 
 
 def _events(run: Run, draft: Draft, found: Any, given: Attributes) -> None:
