@@ -32,6 +32,7 @@ from spanscope.backends.sql import SqlBackend
 from spanscope.exceptions import ConfigError, TraceNotFound
 from spanscope.redaction.pseudonyms import load_key
 from spanscope.spans import Span
+from spanscope.spans import make_span as from_facts
 from spanscope.store import Store, TraceSummary, open_store, rows
 from spanscope.store.migrations import NEWEST
 
@@ -80,6 +81,18 @@ def test_a_span_comes_back_equal(backend: SqlBackend, store: Store, span: Span):
     backend.export([span])
 
     assert store.trace(span.trace_id).get(span.span_id) == span
+
+
+@in_one_file
+@given(span=spans(), random=st.randoms())
+def test_fields_without_a_value_need_not_be_set_nor_stand_in_one_order(backend, store, span, random):
+    """The seal sets what it knows, in the order in which it came."""
+    given = [(name, value) for name, value in vars(span).items() if value != getattr(Span, name, {})]
+    random.shuffle(given)
+    sparse = from_facts(dict(given) | {"span_id": make_span().span_id})
+    backend.export([sparse])
+
+    assert store.trace(sparse.trace_id).get(sparse.span_id) == sparse
 
 
 def test_a_whole_trace_comes_back_as_a_tree(backend: SqlBackend, store: Store):

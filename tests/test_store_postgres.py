@@ -8,7 +8,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def test_a_span_comes_back_equal(url: str, backend: SqlBackend, span: Span):
 
 
 def repr_of_texts(span: Span) -> str:
-    texts = (getattr(span, name) for name in Span.__slots__)
+    texts = (getattr(span, field.name) for field in fields(span))
     contents = (content.text for content in (*span.inputs, *span.outputs))
     return "".join(value for value in (*texts, *contents) if isinstance(value, str))
 

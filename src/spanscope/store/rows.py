@@ -8,13 +8,14 @@ Used by `writer` on the way in and by `queries` on the way out.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,40 +24,37 @@ from sqlalchemy import RowMapping
 from spanscope.spans import Content, Span, make_span
 from spanscope.store.tables import SPANS
 
-COLUMNS: Final[tuple[str, ...]] = tuple(SPANS.columns.keys())
-MODEL_PART: Final = COLUMNS.index("provider")
-"""Where the columns begin that only a model call fills."""
-
 Row = tuple[Any, ...]
-
-_ANY_PLAIN: Final = COLUMNS[: COLUMNS.index("amended")]
-_MODEL_PLAIN: Final = COLUMNS[MODEL_PART : COLUMNS.index("cost_nano_usd")]
-_any_plain: Callable[[Span], Row] = attrgetter(*_ANY_PLAIN)
-_model_plain: Callable[[Span], Row] = attrgetter(*_MODEL_PLAIN)
 _NANO: Final = Decimal(1_000_000_000)
 _INT64: Final = 2**63
 
 
-def span_row(span: Span) -> Row:
-    """The values of `COLUMNS` for this span; None also where a column's default is meant."""
-    return (
-        *_any_plain(span),
-        span.amended or None,
-        names_text(span.tags) if span.tags else None,
-        dumps(span.attributes) if span.attributes else None,
-        dumps(span.events) if span.events else None,
-        _ids(span.inputs) if span.inputs else None,
-        _ids(span.outputs) if span.outputs else None,
-        *_model_plain(span),
-        None if span.cost_usd is None else to_nano(span.cost_usd),
-        names_text(span.tool_names) if span.tool_names else None,
-        span.usage_in_children or None,
-    )
+class Form:
+    """How spans that have fields of these names become rows: into which columns, and with which values.
+
+    Made once for the few sets of fields that an application's spans have, so that a row costs no question
+    about a field that is not there.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        given = {*names, *_DEFAULTS}
+        taken = [(column, name) for column, name in _FIELD_OF.items() if name in given]
+        self.columns: tuple[str, ...] = tuple(column for column, _ in taken)
+        """In the order of the table, the trace's id first."""
+        self._values: Callable[[Mapping[str, Any]], Row] = itemgetter(*(name for _, name in taken))
+        self._written = tuple((name, _WRITTEN[name]) for _, name in taken if name in _WRITTEN)
+
+    def row(self, span: Span) -> Row:
+        """The values of `columns` for a span with these fields."""
+        facts = _DEFAULTS | vars(span)
+        for name, written in self._written:
+            facts[name] = written(facts[name])
+        return self._values(facts)
 
 
 def span_from(row: RowMapping, contents: Mapping[str, Content]) -> Span:
     """The span in a row of `spans`, with its contents taken from `contents` by id."""
-    facts = {name: row[name] for name in _ANY_PLAIN + _MODEL_PLAIN}
+    facts = {name: row[name] for name in _AS_THEY_ARE}
     cost = row["cost_nano_usd"]
     return make_span(
         facts
@@ -111,12 +109,8 @@ def names_text(names: tuple[str, ...]) -> str:
     return dumps(names)
 
 
-def storable(row: Row) -> Row:
-    """The row with what no database takes replaced: half an emoji, a NUL, a number beyond 64 bits."""
-    return tuple(_storable(value) for value in row)
-
-
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """What stands for a value that no database takes: half an emoji, a NUL, a number beyond 64 bits."""
     match value:
         case None | bool() | float():
             return value
@@ -131,6 +125,23 @@ def _storable(value: Any) -> Any:
 def _ids(contents: Iterable[Content]) -> str:
     """A JSON list, put together by hand because hex digits need no escaping."""
     return '["' + '","'.join([content.content_id for content in contents]) + '"]'
+
+
+_WRITTEN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "tags": lambda names: names_text(names) if names else None,
+    "tool_names": lambda names: names_text(names) if names else None,
+    "attributes": lambda value: dumps(value) if value else None,
+    "events": lambda value: dumps(value) if value else None,
+    "inputs": lambda contents: _ids(contents) if contents else None,
+    "outputs": lambda contents: _ids(contents) if contents else None,
+    "cost_usd": lambda cost: None if cost is None else to_nano(cost),
+}
+"""Fields that are stored in another form; NULL where they are empty."""
+_RENAMED: Final = {"input_ids": "inputs", "output_ids": "outputs", "cost_nano_usd": "cost_usd"}
+_FIELD_OF: Final = {column: _RENAMED.get(column, column) for column in SPANS.columns.keys()}  # noqa: SIM118
+_DEFAULTS: Final = {one.name: one.default for one in fields(Span) if type(one.default) is str}
+"""Of fields that the table wants to have, and a span need not."""
+_AS_THEY_ARE: Final = tuple(column for column, name in _FIELD_OF.items() if name not in _WRITTEN)
 
 
 def _lost(content_id: str) -> Content:

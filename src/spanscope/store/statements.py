@@ -2,27 +2,25 @@
 
 Handing Core a dictionary for each row costs three times as much as the insert itself.  And in SQLite's
 driver a None costs as much as ten strings: a span's row of 54 columns, most of them NULL, would take
-26 µs.  So a span is written by a statement that names only the columns which have a value; the kinds of
-span in an application being few, so are these statements.
+26 µs.  So a span is written by a statement that names only the columns of the fields which it has; the
+kinds of span in an application being few, so are these statements.
 
 Used by `writer`.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import compress, repeat
-from operator import is_not
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Dialect, Table, bindparam, func, literal_column, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from spanscope.store.rows import COLUMNS, MODEL_PART, Row
+from spanscope.spans import Span
+from spanscope.store.rows import Form, Row
 from spanscope.store.tables import CONTENTS, SPANS, TRACES
 
 NO_TEXT: Final = -1
 """Stands for the length of a text that is not there."""
-_MOST_SHAPES: Final = 500
-_NO_MODEL: Final[Row] = (None,) * (len(COLUMNS) - MODEL_PART)
+_MOST_FORMS: Final = 500
 
 # Written out, not bound: the statements take the columns and nothing else.
 _OPEN: Final[Any] = literal_column("'open'")
@@ -39,29 +37,32 @@ def trace_upsert(dialect: Dialect) -> str:
 
 
 class SpanUpserts:
-    """Statements for rows of `rows.COLUMNS`, each span once."""
+    """Statements that write spans."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._by_shape: dict[bytes, str] = {}
+        self._forms: dict[tuple[str, ...], tuple[str, Form]] = {}
+        """By the fields that a span has, in the order in which they were set."""
+        self._statements: dict[tuple[str, ...], str] = {}
 
-    def statements(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-        """Statements with their rows, which together write these."""
-        groups: dict[bytes, list[Row]] = {}
-        for row in rows:
-            filled = row[:MODEL_PART] if row[MODEL_PART:] == _NO_MODEL else row
-            shape = bytes(map(is_not, filled, repeat(None)))
-            groups.setdefault(shape, []).append(tuple(compress(filled, shape)))
-        for shape, alike in groups.items():
-            yield self._statement(shape), alike
+    def batches(self, spans: Iterable[Span]) -> dict[str, list[Row]]:
+        """The rows of these spans, by the statement that writes them.  Each starts with its trace's id."""
+        batches: dict[str, list[Row]] = {}
+        for span in spans:
+            fields = tuple(vars(span))
+            statement, form = self._forms.get(fields) or self._form(fields)
+            batches.setdefault(statement, []).append(form.row(span))
+        return batches
 
-    def _statement(self, shape: bytes) -> str:
-        known = self._by_shape.get(shape)
-        if known is not None:
-            return known
-        if len(self._by_shape) >= _MOST_SHAPES:
-            self._by_shape.clear()
-        made = self._by_shape[shape] = _upsert(SPANS, tuple(compress(COLUMNS, shape)), self._dialect)
+    def _form(self, fields: tuple[str, ...]) -> tuple[str, Form]:
+        if len(self._forms) >= _MOST_FORMS:
+            self._forms.clear()
+            self._statements.clear()
+        form = Form(fields)
+        statement = self._statements.get(form.columns)
+        if statement is None:
+            statement = self._statements[form.columns] = _upsert(SPANS, form.columns, self._dialect)
+        made = self._forms[fields] = statement, form
         return made
 
 

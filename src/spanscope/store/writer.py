@@ -8,14 +8,14 @@ Fed by `backends.sql`; its SQL is made by `statements`, its sums by `totals`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, Engine, and_, delete, exc, select
 
 from spanscope.spans import Content, Span
 from spanscope.store.matching import matching_for
-from spanscope.store.rows import COLUMNS, Row, span_row, storable
+from spanscope.store.rows import Row, storable
 from spanscope.store.statements import NO_TEXT, SpanUpserts, content_upsert, trace_upsert
 from spanscope.store.tables import SPANS, TRACES
 from spanscope.store.totals import Totals
@@ -24,7 +24,6 @@ REMEMBERED_CONTENTS: Final = 20_000
 """Ids of contents known to be stored; forgetting one costs a needless upsert, nothing else."""
 
 _UNSTORABLE = (ValueError, OverflowError, exc.DataError, exc.InterfaceError, exc.ProgrammingError)
-_TRACE_ID: Final = COLUMNS.index("trace_id")
 
 
 class Writer:
@@ -47,19 +46,20 @@ class Writer:
         """Write the batch, or raise SQLAlchemy's error and leave the store as it was."""
         by_id = _latest(spans)
         latest = by_id.values()
-        rows = [span_row(span) for span in latest]
+        batches = self._spans.batches(latest)
         # One that was moved while it was open may have ended in the same batch.
         moved = [by_id[span_id] for span_id in {span.span_id for span in spans if span.amended}]
         try:
-            written = self._commit(rows, latest, moved)
+            written = self._commit(batches, latest, moved)
         except _UNSTORABLE:
             # Seldom (half an emoji, a number beyond 64 bits), so it is only looked for when it hurts.
-            written = self._commit(list(map(storable, rows)), latest, moved, mend=storable)
+            mended = {statement: list(map(_storable_row, rows)) for statement, rows in batches.items()}
+            written = self._commit(mended, latest, moved, mend=_storable_row)
         self._remember(written)
 
     def _commit(
         self,
-        rows: Sequence[Row],
+        batches: Mapping[str, list[Row]],
         spans: Collection[Span],
         moved: Sequence[Span],
         mend: Callable[[Row], Row] = tuple,
@@ -73,13 +73,13 @@ class Writer:
                 # In one order everywhere: two writers of the same messages must not lock each other out.
                 for _, content in sorted(unseen.items())
             ]
-            touched = {row[_TRACE_ID] for row in rows}
+            touched = {row[0] for rows in batches.values() for row in rows}
             for span in moved:
                 touched |= _take_from_other_traces(connection, span)
             if content_rows:
                 connection.exec_driver_sql(self._upsert_contents, content_rows)
-            for statement, alike in self._spans.statements(rows):
-                connection.exec_driver_sql(statement, alike)
+            for statement, rows in batches.items():
+                connection.exec_driver_sql(statement, rows)
             self._recompute(connection, touched)
         return unseen.values()
 
@@ -142,6 +142,10 @@ def _take_from_other_traces(connection: Connection, span: Span) -> set[str]:
     if left:
         connection.execute(delete(SPANS).where(elsewhere))
     return left
+
+
+def _storable_row(row: Row) -> Row:
+    return tuple(map(storable, row))
 
 
 def _text_length(content: Content) -> int:
