@@ -275,8 +275,10 @@ def test_after_shutdown_a_handler_keeps_nothing_and_counts_what_it_dropped(handl
     for _ in range(3):
         chain().invoke({"q": "hi"}, config=config(handler))
 
+    assert not handler.recorder.log
     assert not handler.recorder.queue
     assert not handler.recorder.runs
+    assert not handler.recorder.seen
     assert handler.runtime.health.counters["spans_dropped"] == 9
     assert not handler.flush(0.1)
 

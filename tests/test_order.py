@@ -53,7 +53,12 @@ def recordings(draw: st.DrawFn) -> list[Call]:
     return ordered
 
 
-def stored(calls: list[Call], *, flush_after: frozenset[int] = frozenset()) -> Any:
+def stored(
+    calls: list[Call],
+    *,
+    flush_after: frozenset[int] = frozenset(),
+    placed_after: frozenset[int] = frozenset(),
+) -> Any:
     """The traces that these calls leave in a store, with their shapes and statuses."""
     ids = [uuid.UUID(int=number, version=4) for number in range(1, 9)]
     with tempfile.TemporaryDirectory() as folder:
@@ -62,6 +67,8 @@ def stored(calls: list[Call], *, flush_after: frozenset[int] = frozenset()) -> A
             call.make(handler, ids)
             if number in flush_after:
                 settled(handler)
+            if number in placed_after:
+                handler.recorder.catch_up(2)
         traces = all_traces(handler)
         handler.runtime.shutdown()
     statuses = {span.span_id: span.status for trace in traces for span in trace.spans}
@@ -90,3 +97,11 @@ def test_any_order_of_events_gives_the_same_tree(calls: list[Call]) -> None:
 @given(recordings(), st.frozensets(st.integers(0, 15), min_size=1, max_size=3))
 def test_a_flush_in_between_gives_the_same_tree(calls: list[Call], flush_after: frozenset[int]) -> None:
     assert stored(calls, flush_after=flush_after) == stored(in_order(calls))
+
+
+@quick
+@given(recordings(), st.frozensets(st.integers(0, 15), min_size=1, max_size=8))
+def test_somebody_who_asks_in_between_changes_no_tree(
+    calls: list[Call], placed_after: frozenset[int]
+) -> None:
+    assert stored(calls, placed_after=placed_after) == stored(in_order(calls))

@@ -110,6 +110,8 @@ def state_of(handler: ObsHandler) -> dict[str, int]:
     assembler, recorder = handler.runtime.assembler, handler.recorder
     return {
         "runs": len(recorder.runs),
+        "log": len(recorder.log),
+        "seen": len(recorder.seen),
         "orphans": len(recorder.orphans),
         "queue": len(recorder.queue),
         "open": len(assembler.open),
@@ -637,8 +639,7 @@ def test_a_fault_in_a_hook_leaves_the_result_of_the_chain_unchanged(make, monkey
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("inside the recorder")
 
-    monkeypatch.setattr(handler, "_start", fail)
-    monkeypatch.setattr(handler, "_finish", fail)
+    monkeypatch.setattr(handler, "_note", fail)
 
     chain = ChatPromptTemplate.from_template("{q}") | ScriptedChatModel(replies=["fine"])
     assert chain.invoke({"q": "?"}, config={"callbacks": [handler]}).text == "fine"
@@ -688,8 +689,10 @@ def test_a_dropped_span_holds_nothing_and_its_child_hangs_on_the_nearest_ancesto
     outer, dropped, inner = (uuid.uuid4() for _ in range(3))
     recorder._wake = lambda: None  # the queue stays as it is until the flush
     handler.on_chain_start(None, {}, run_id=outer, name="outer")
+    recorder.catch_up()
     limit, recorder._max_queue = recorder._max_queue, len(recorder.queue)
     handler.on_chain_start(None, {}, run_id=dropped, parent_run_id=outer, name="dropped")
+    recorder.catch_up()
     recorder._max_queue = limit
     handler.on_chain_start(None, {}, run_id=inner, parent_run_id=dropped, name="inner")
     for run_id in (inner, dropped, outer):

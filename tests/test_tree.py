@@ -134,6 +134,7 @@ def test_events_of_unknown_runs_are_counted_and_nothing_is_raised(handler: ObsHa
     handler.on_llm_end(None, run_id=stranger)
     handler.on_tool_end("x", run_id=stranger)
     handler.on_retry(None, run_id=stranger)
+    assert handler.flush()
     assert handler.runtime.health.counters["unmatched_events"] == 6
 
 

@@ -15,9 +15,12 @@ from spanscope import semconv
 from spanscope.config import content_policy
 from spanscope.drafts import Draft
 from spanscope.providers.reading import MAPPINGS
-from spanscope.recorder import Recorder, Run, TraceRef, span_id_of
+from spanscope.recorder import Recorder
+from spanscope.runs import Run, TraceRef, span_id_of
 
 SECOND_NS: Final = 1_000_000_000
+_PLACED_AT_ONCE: Final = 64
+"""For so many notes at most somebody who asks for an open run waits."""
 PROMPT_FACTS: Final = frozenset({"prompt_name", "prompt_version"})
 """What holds for one run and those below it, never for the whole trace."""
 
@@ -55,13 +58,15 @@ class Assembler:
     # --- what the worker calls ----------------------------------------------------------------------
 
     def drain(self, limit: int) -> Iterator[Draft]:
-        """Drafts for what the recorder has queued, at most `limit` notices of it."""
-        queue = self._recorder.queue
-        for _ in range(min(limit, len(queue))):
-            try:
-                run = queue.popleft()
-            except IndexError:
+        """Drafts for what the recorder has noted, at most `limit` notices of it."""
+        recorder = self._recorder
+        log, queue = recorder.log, recorder.queue
+        for _ in range(min(limit, len(log) + len(queue))):
+            while log and not queue:
+                recorder.catch_up(_PLACED_AT_ONCE)
+            if not queue:
                 return
+            run = queue.popleft()
             if run.trace.into is not None:
                 # Adopted: the place of what was written of its former trace is known now.
                 yield from self._amend(run.trace)
@@ -323,11 +328,9 @@ class Assembler:
 
     def _forget(self, now: int) -> None:
         """Drop what ended a while ago; late children find their parent here until then."""
-        runs, ended = self._recorder.runs, self._ended
+        ended = self._ended
         while ended and (len(ended) > self._linger_runs or now - (ended[0].end_ns or 0) > self._linger_ns):
-            run = ended.popleft()
-            if runs.get(run.key) is run:
-                del runs[run.key]
+            self._recorder.forget(ended.popleft())
         loaded = self._with_payload
         while loaded and now - (loaded[0].end_ns or 0) > self._linger_ns:
             _unload(loaded.popleft())

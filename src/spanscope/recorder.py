@@ -1,154 +1,39 @@
-"""The caller's side of recording: note who started under whom, and hand it on in microseconds.
+"""The caller's side of recording: note what happened, and hand it on in microseconds.
 
 Frameworks call us out of order, from worker threads, twice for one run, and now and then not at all.
-Here, on the application's own thread, a start makes a `Run` and an end completes it; both put it on a
-queue for the worker thread.  Nothing is parsed, hashed or written, no lock is held, no context
-variable is set.  The few operations on shared dicts and deques are atomic in CPython.
+A hook on the application's own thread appends a note to the log: a function and what it needs to know.
+`catch_up` calls the notes in their order, which makes `Run`s and finds their places; the worker does that, or
+whoever asks before it came to it.  A note costs no lock; nothing is parsed, hashed or written on the
+application's time, and no context variable is set.
 
 Fed by `handlers`; read by `assembler` on the worker thread.
 """
 
 import secrets
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Final
 
-from spanscope.drafts import Draft
 from spanscope.health import Health
+from spanscope.runs import Remote, Run, TraceRef, Translate, current_block
 from spanscope.scope import Scope, current_scope, parse_traceparent
 
-Translate = Callable[["Run", Draft], None]
-_LOW_64: Final = (1 << 64) - 1
-
-
-class TraceRef:
-    """The trace that a run belongs to.  Two become one when a parent shows up after its child."""
-
-    __slots__ = ("facts", "into", "offset_ns", "provisional", "remote_parent", "trace_id")
-
-    def __init__(self, trace_id: str, offset_ns: int) -> None:
-        self.trace_id = trace_id
-        self.offset_ns = offset_ns
-        """Wall clock minus monotonic clock when the trace began."""
-        self.into: TraceRef | None = None
-        self.remote_parent: str | None = None
-        self.provisional = False
-        """Begun by a run whose parent has not been seen."""
-        self.facts: dict[str, Any] = {}
-        """Session, user and the like, gathered by the worker from any run of the trace."""
-
-    def resolve(self) -> "TraceRef":
-        ref = self
-        while ref.into is not None:
-            ref = ref.into
-        return ref
-
-    def went_through(self, other: "TraceRef") -> bool:
-        """Whether `other` is this trace or one that it became on its way."""
-        ref: TraceRef | None = self
-        while ref is not None and ref is not other:
-            ref = ref.into
-        return ref is other
-
-
-class Run:
-    """One run as the application's threads know it; the worker reads it.  All times are monotonic.
-
-    What stays as it is costs nothing at the start: it is a default of the class.
-    """
-
-    end_ns: int | None = None
-    error: BaseException | None = None
-    output: Any = None
-    payload: Any = None
-    """What was asked: frozen by the handler, read by `translate`."""
-    events: list[dict[str, Any]] | None = None
-    extra: dict[str, Any] | None = None
-    """Attributes that the user set on the open span."""
-    first_token_ns: int | None = None
-    first_text_ns: int | None = None
-    """When the answer itself began, after reasoning or a tool call."""
-    chunks: int = 0
-    usage: Any = None
-    """The token counts in the last piece of a stream that had some, and in how many they were."""
-    usages: int = 0
-    deliveries: int = 1
-    """How often its start was delivered: a handler attached in two places."""
-    scope: Scope | None = None
-    trace: TraceRef
-    parent: "Run | None" = None
-    parent_source: str = "none"
-    named_parent: int | None = None
-    """The id of a parent that has not been seen."""
-    kind: str | None = None
-    known: Mapping[str, Any] = MappingProxyType({})
-    """Session, user, prompt … as its metadata says, read by the worker."""
-    own_span_id: str | None = None
-    hidden = late = reused = interrupted = resumed = False
-    noted = finished = told_late = written_open = inner_call = dropped = abandoned = False
-    linked_trace: str | None = None
-    """Another trace that it belongs to, as both say."""
-
-    def __init__(
-        self,
-        key: int,
-        start_ns: int,
-        handler: Any,
-        translate: Translate,
-        tags: Any,
-        metadata: Any,
-        serialized: Any,
-        options: Any,
-    ) -> None:
-        self.key = key
-        self.start_ns = self.last_ns = start_ns
-        self.handler = handler
-        self.translate = translate
-        self.tags = tags
-        self.metadata = metadata
-        self.serialized = serialized
-        self.options = options
-
-    @property
-    def span_id(self) -> str:
-        return self.own_span_id or span_id_of(self.key)
-
-    @property
-    def trace_id(self) -> str:
-        return self.trace.resolve().trace_id
-
-    def visible_parent(self) -> "Run | None":
-        """The nearest ancestor that is stored."""
-        above: Run | None = self.parent
-        while above is not None and above.hidden:
-            above = above.parent
-        return above
-
-    def is_below(self, other: "Run") -> bool:
-        above: Run | None = self.parent
-        while above is not None:
-            if above is other:
-                return True
-            above = above.parent
-        return False
-
-
-def span_id_of(key: int) -> str:
-    """The W3C span id of a run id (as integer): its low 64 bits, never all zero."""
-    return format(key & _LOW_64 or 1, "016x")
-
-
-current_block: ContextVar[Run | None] = ContextVar("spanscope_block", default=None)
-"""The innermost `with span():` block.  Set by that block alone, never by a callback."""
-_block: Final = current_block.get
+Note = tuple[Any, ...]
+"""A function, and its arguments."""
+NewTrace = Callable[[], TraceRef | None]
+LOG_LIMIT: Final = 20_000
+"""From here on a caller that adds a note places some itself: then the log does not grow further."""
+_HELP: Final = 16
+_WAITS_S: Final = 0.1
+"""Not for ever: a log handler may ask for the span around it while a warning of ours waits for its lock."""
+_CLOSED: Final = -1
 
 
 class Recorder:
-    """Open runs by id, and the queue of runs that the worker should look at."""
+    """The log of notes, open runs by id, and the queue of runs that the worker should look at."""
 
     def __init__(
         self,
@@ -160,8 +45,13 @@ class Recorder:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.health = health
-        self.runs: dict[int, Run] = {}
-        """By run id: what is open, and for a short while what has ended (for late children)."""
+        self.log: deque[Note] = deque()
+        self.seen: set[int] = set()
+        """Ids of the runs whose start is noted or placed, for a hook that must know its parent is there."""
+        self.patience = 0
+        """How long the log may be before a hook calls `attend`: 0 while nobody reads it."""
+        self.placed: dict[int, Run] = {}
+        """As `runs`, as far as the notes have been placed: for the notes themselves."""
         self.orphans: dict[int, list[Run]] = {}
         """Runs that wait for a parent which has not started yet, by the parent's id."""
         self.queue: deque[Run] = deque()
@@ -169,7 +59,69 @@ class Recorder:
         self._wall = wall_ns
         self._max_queue = max_queue
         self._wake = wake
+        self._placing = threading.RLock()
         self.warned_twice = False
+
+    @property
+    def runs(self) -> dict[int, Run]:
+        """By run id: what is open, and for a short while what has ended (for late children)."""
+        self.catch_up()
+        return self.placed
+
+    # --- the log --------------------------------------------------------------------------------------
+
+    def attend(self) -> None:
+        """After a note: wake the reader, and help when it lags behind."""
+        if self.patience == _CLOSED:
+            self.catch_up()
+            return
+        behind = len(self.log) > LOG_LIMIT
+        # First this, then the wake: whoever finds the log empty afterwards takes it back.
+        self.patience = LOG_LIMIT
+        self._wake()
+        if behind:
+            self.catch_up(_HELP)
+
+    def catch_up(self, limit: int | None = None) -> None:
+        """Place what is noted by now, at most `limit` notes.  Never raises, and waits for nobody for long."""
+        if not self._placing.acquire(timeout=_WAITS_S):
+            return
+        try:
+            log = self.log
+            for _ in range(len(log) if limit is None else min(limit, len(log))):
+                try:
+                    place, *facts = log.popleft()
+                    place(*facts)
+                except Exception as fault:  # noqa: BLE001  the boundary of a note: the next one is placed
+                    self.health.fault("place", fault)
+        finally:
+            self._placing.release()
+
+    def rest(self) -> bool:
+        """Whether there is nothing to read or to wait for.  If so, the next note wakes the reader."""
+        if self.queue or self.placed or self.log:
+            return False
+        if self.patience != _CLOSED:
+            self.patience = 0
+        return not self.log
+
+    def close(self) -> None:
+        """From now on every start is dropped and counted: nobody works it off any more."""
+        self._max_queue, self.patience = 0, _CLOSED
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._placing:
+            for held in (self.log, self.queue, self.placed, self.seen, self.orphans):
+                held.clear()
+            self.patience = min(self.patience, 0)
+
+    def after_fork_in_child(self) -> None:
+        """The open runs belong to the parent, and so does the thread that may have been placing some."""
+        self._placing = threading.RLock()
+        self.reset()
+
+    # --- runs -----------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -183,15 +135,56 @@ class Recorder:
         serialized: Any = None,
         options: Any = None,
     ) -> Run | None:
-        """Note that a run began; None when it was known already (an event delivered twice).
+        """A run begins here and now; None when it was known already (an event delivered twice).
 
         `ambient` is the id of the run that the framework's own context names, `options` what else the
         hook was given.
         """
+        at_ns, scope = self.now(), current_scope()
+        held = self._placing.acquire(timeout=_WAITS_S)
+        try:
+            self.catch_up()
+            self.seen.add(run_id.int)
+            run = self.place(
+                at_ns, run_id, parent_run_id, handler, translate, ambient, current_block.get(), scope,
+                tags, metadata, serialized, options, lambda: self.new_trace(handler, scope),
+            )  # fmt: skip
+        finally:
+            if held:
+                self._placing.release()
+        if self.patience <= 0:
+            self.attend()
+        return run
+
+    def new_trace(self, handler: Any, scope: Scope | None) -> TraceRef:
+        """A trace may begin here and now: those who ask for the last one are told of it."""
+        trace = TraceRef(self.catch_up, _active_opentelemetry_span())
+        if scope is not None:
+            scope.trace = trace
+        handler.began(trace)
+        return trace
+
+    def place(
+        self,
+        at_ns: int,
+        run_id: Any,
+        parent_run_id: Any,
+        handler: Any,
+        translate: Translate,
+        ambient: Any,
+        block: Run | None,
+        scope: Scope | None,
+        tags: Any,
+        metadata: Any,
+        serialized: Any,
+        options: Any,
+        new_trace: NewTrace,
+    ) -> Run | None:
+        """Make the run that began at `at_ns`, with what was around it then.  For notes; see `start`."""
         key = run_id.int
-        runs = self.runs
+        runs = self.placed
         twin = runs.get(key)
-        run = Run(key, self.now(), handler, translate, tags, metadata, serialized, options)
+        run = Run(key, at_ns, handler, translate, tags, metadata, serialized, options)
         if twin is not None:
             if twin.end_ns is None and twin.tags is tags and twin.metadata is metadata:
                 self._delivered_twice(twin)
@@ -199,16 +192,11 @@ class Recorder:
             # A run id given by the user, used again: two runs, so two spans.
             run.reused = True
             run.own_span_id = secrets.token_hex(8)
-        if (scope := current_scope()) is not None:
+        if scope is not None:
             run.scope = scope
         parent = None if parent_run_id is None else runs.get(parent_run_id.int)
-        if (
-            parent is None
-            or parent.end_ns is not None
-            or ambient is not parent_run_id
-            or _block() is not None
-        ):
-            self._place(run, parent, parent_run_id, ambient)
+        if parent is None or parent.end_ns is not None or ambient is not parent_run_id or block is not None:
+            self._find_place(run, parent, parent_run_id, ambient, block, new_trace)
         else:
             # Nearly every run: what the framework says, and nothing around it says otherwise.
             run.parent = parent
@@ -233,43 +221,61 @@ class Recorder:
             self.finish(run, output, error)
 
     def finish(self, run: Run, output: Any = None, error: BaseException | None = None) -> None:
-        """Complete a run, once."""
+        """Complete a run here and now."""
+        if self.complete(run, self.now(), output, error):
+            self._tell(run)
+
+    def complete(self, run: Run, at_ns: int, output: Any, error: BaseException | None) -> bool:
+        """Whether the run was open, and is complete now.  It is for the caller to queue it."""
         if run.end_ns is not None:
             self.health.count("duplicate_events")
-        elif run.dropped:
-            self.runs.pop(run.key, None)
-        else:
-            run.output = output
-            if error is not None:
-                run.error = error
-            run.end_ns = run.last_ns = self.now()
-            self.queue.append(run)
+            return False
+        if run.dropped:
+            self.forget(run)
+            return False
+        run.output = output
+        if error is not None:
+            run.error = error
+        run.end_ns = run.last_ns = at_ns
+        return True
 
     def tell_late(self, run: Run) -> None:
         """More became known of a run that is written already: it is written again."""
         run.told_late = True
-        self.queue.append(run)
+        self._tell(run)
+
+    def _tell(self, run: Run) -> None:
+        """Have the worker look at the run, once it has seen all that is noted by now."""
+        self.log.append((self.queue.append, run))
+        if len(self.log) > self.patience:
+            self.attend()
+
+    def forget(self, run: Run) -> None:
+        """Nothing can come below it or after it any more."""
+        if self.placed.get(run.key) is run:
+            del self.placed[run.key]
+            self.seen.discard(run.key)
 
     def _drop(self, run: Run) -> None:
         """Without payload and notice; only its place is kept, for the children to find their ancestor."""
         run.hidden = run.noted = run.dropped = True
-        if len(self.runs) > 2 * self._max_queue:
-            del self.runs[run.key]
+        if len(self.placed) > 2 * self._max_queue:
+            self.forget(run)
         self.health.count("spans_dropped")
         why = "its queue is full" if self._max_queue else "the handler was shut down"
         self.health.say("spans_dropped", f"spanscope drops spans: {why}")
 
     def open_run(self, run_id: Any) -> Run | None:
-        """The run that an event in between belongs to, or None (counted)."""
-        run = self.runs.get(getattr(run_id, "int", -1))
+        """The run that an event in between belongs to, or None (counted).  For notes."""
+        run = self.placed.get(getattr(run_id, "int", -1))
         if run is None or run.end_ns is not None:
             self.health.count("unmatched_events")
             return None
         return run
 
-    def event(self, run: Run, name: str, facts: dict[str, Any]) -> None:
+    def event(self, run: Run, name: str, facts: dict[str, Any], at_ns: int | None = None) -> None:
         """Something that happened at one instant of a run."""
-        run.last_ns = self.now()
+        run.last_ns = self.now() if at_ns is None else at_ns
         happened = {**facts, "name": name, "time_ns": run.last_ns}
         if run.events is None:
             run.events = [happened]
@@ -278,28 +284,25 @@ class Recorder:
         else:
             self.health.count("events_dropped")
 
-    def close(self) -> None:
-        """From now on every start is dropped and counted: nobody works it off any more."""
-        self._max_queue = 0
-
-    def reset(self) -> None:
-        """Forget everything: in a forked child the open runs belong to the parent."""
-        self.queue.clear()
-        self.runs.clear()
-        self.orphans.clear()
-
     # --- parents ------------------------------------------------------------------------------------
 
-    def _place(self, run: Run, named: Run | None, parent_run_id: Any, ambient: Any) -> None:
+    def _find_place(
+        self,
+        run: Run,
+        named: Run | None,
+        parent_run_id: Any,
+        ambient: Any,
+        block: Run | None,
+        new_trace: NewTrace,
+    ) -> None:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
         parent = named
         if parent_run_id is not None:
             run.parent_source = "framework"
-        block = _block()
         if block is not None and block.handler.recorder is not self:
             block = None  # it goes to another store, where nobody would find it
         if block is not None or (ambient is not None and ambient is not parent_run_id):
-            inner = self._innermost(ambient, block)
+            inner = self._innermost(ambient, block, run.start_ns)
             if (
                 inner is not None
                 and inner is not named
@@ -308,35 +311,31 @@ class Recorder:
                 parent, run.parent_source = inner, "ambient"
         if parent is not None:
             run.parent = parent
-            if parent.end_ns is not None:
-                run.late = True
+            run.late = parent.ended_by(run.start_ns)
             run.trace = parent.trace
             return
-        run.trace = self._new_trace(run)
+        run.trace = self._begin_trace(run, new_trace() or TraceRef(self.catch_up))
         if parent_run_id is not None:
             run.named_parent = parent_run_id.int
             run.trace.provisional = True
             if len(self.orphans) < self._max_queue:
                 self.orphans.setdefault(parent_run_id.int, []).append(run)
 
-    def _innermost(self, ambient: Any, block: Run | None) -> Run | None:
-        """What is open in this context and was started last: a framework's run or a block of ours."""
-        found = self.runs.get(ambient.int) if ambient is not None else None
-        if block is None or (found is not None and block.end_ns is not None):
+    def _innermost(self, ambient: Any, block: Run | None, at_ns: int) -> Run | None:
+        """What was open in this context and was started last: a framework's run or a block of ours."""
+        found = self.placed.get(ambient.int) if ambient is not None else None
+        if block is None or (found is not None and block.ended_by(at_ns)):
             return found
         return block if found is None or block.start_ns >= found.start_ns else found
 
-    def _new_trace(self, run: Run) -> TraceRef:
-        trace_id = format(run.key or 1, "032x") if not run.reused else secrets.token_hex(16)
-        ref = TraceRef(trace_id, self._wall() - run.start_ns)
-        remote = _active_opentelemetry_span() or _remote(run.scope, run.metadata)
+    def _begin_trace(self, run: Run, trace: TraceRef) -> TraceRef:
+        trace.offset_ns = self._wall() - self.now()
+        remote = trace.remote or _remote(run.scope, run.metadata)
         if remote is not None:
-            ref.trace_id, ref.remote_parent = remote
-        if run.scope is not None:
-            run.scope.trace_id = ref.trace_id
-        run.handler.began(ref.trace_id)
-        self._wake()
-        return ref
+            trace.trace_id, trace.remote_parent = remote
+        else:
+            trace.trace_id = secrets.token_hex(16) if run.reused else format(run.key or 1, "032x")
+        return trace
 
     def _adopt(self, parent: Run) -> None:
         """Children came before this run: they and all below them move into its trace."""
@@ -360,21 +359,19 @@ class Recorder:
             )
 
 
-def _active_opentelemetry_span() -> tuple[str, str] | None:
+def _active_opentelemetry_span() -> Remote | None:
     """Trace id and span id of the span that is active in OpenTelemetry, if that is in use."""
-    api = sys.modules.get("opentelemetry.trace")
-    if api is None:
-        return None
-    current = getattr(api, "get_current_span", None)  # absent while another thread imports the module
-    if current is None:
-        return None
-    found = current().get_span_context()
-    if not found.is_valid:
-        return None
-    return format(found.trace_id, "032x"), format(found.span_id, "016x")
+    context, api = sys.modules.get("opentelemetry.context"), sys.modules.get("opentelemetry.trace")
+    try:
+        if context is None or api is None or not context.get_current():
+            return None  # as nearly always; to ask for a span that is not there takes ten times as long
+        found = api.get_current_span().get_span_context()
+    except AttributeError:
+        return None  # another thread is importing it just now
+    return (format(found.trace_id, "032x"), format(found.span_id, "016x")) if found.is_valid else None
 
 
-def _remote(scope: Scope | None, metadata: Any) -> tuple[str, str] | None:
+def _remote(scope: Scope | None, metadata: Any) -> Remote | None:
     header = metadata.get("traceparent") if isinstance(metadata, dict) else None
     if header is None and scope is not None:
         header = scope.traceparent

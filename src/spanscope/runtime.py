@@ -1,6 +1,7 @@
 """The stages joined in the order the data flows; read it as the diagram.
 
-    recorder (caller's thread) -> queue -> assembler -> signals -> pricing -> seal -> pipeline -> backends
+    hook (caller's thread) -> log
+    log -> recorder -> queue -> assembler -> signals -> pricing -> seal -> pipeline -> backends
 
 Handlers with the same store and sinks share one runtime, so that two of them see one tree, and all
 runtimes of a process share one worker thread.
@@ -147,7 +148,7 @@ class Runtime:
             if now >= self._next_save:
                 self._next_save = now + SAVE_HEALTH_S
                 self._save_health()
-        return bool(self.recorder.queue or self.assembler.open or self.recorder.runs)
+        return bool(self.assembler.open) or not self.recorder.rest()
 
     def _flush_now(self, timeout_s: float) -> bool:
         """Everything noted before this goes out; runs that are open are written as such."""
@@ -192,7 +193,7 @@ class Runtime:
         return done
 
     def after_fork_in_child(self) -> None:
-        self.recorder.reset()
+        self.recorder.after_fork_in_child()
         self.assembler.reset()
         self.pipeline.after_fork_in_child()
         for backend in self._backends:
@@ -202,7 +203,7 @@ class Runtime:
 
     def _drain(self) -> None:
         """Work off all that was noted until now."""
-        while self.recorder.queue:
+        while self.recorder.log or self.recorder.queue:
             self.pipeline.send(self.assembler.drain(_NOTICES_A_TURN))
 
     def _save_health(self) -> None:

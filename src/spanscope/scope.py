@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from spanscope.config import ContentSetting, content_rules
 from spanscope.exceptions import ConfigError
@@ -24,9 +24,15 @@ _FACTS: Final = (
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
+class Trace(Protocol):
+    """A trace that has begun, be its id known yet or not."""
+
+    def asked(self) -> str | None: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Scope:
-    """One set of facts about the runs inside it; `trace_id` is that of the last trace begun here."""
+    """One set of facts about the runs inside it."""
 
     session_id: str | None = None
     user_id: str | None = None
@@ -38,13 +44,18 @@ class Scope:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     traceparent: str | None = None
-    trace_id: str | None = None
     content: Mapping[str, str] = field(default_factory=dict)
+    trace: "Trace | None" = field(default=None, init=False, repr=False, compare=False)
     facts: dict[str, str] = field(init=False)
     """Those of the first seven that were given, by name."""
 
     def __post_init__(self) -> None:
         self.facts = {name: value for name in _FACTS if (value := getattr(self, name)) is not None}
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the last trace begun here; None before the first."""
+        return self.trace.asked() if self.trace is not None else None
 
 
 _current: ContextVar[Scope | None] = ContextVar("spanscope_scope", default=None)

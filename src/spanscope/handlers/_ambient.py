@@ -7,12 +7,12 @@ that was started last is the innermost.
 Each framework's handler adds its variable; asked by all handlers when they begin a run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 _UUID_CHARS: Final = 36
 
@@ -40,9 +40,14 @@ def innermost(runs: Mapping[int, Run], *, besides: Source | None = None) -> Any:
     """
     if len(frameworks) == 1 and besides is None:
         return frameworks[0]()  # one framework is in use, as nearly always
+    return latest(runs, [read() for read in frameworks if read is not besides])
+
+
+def latest(runs: Mapping[int, Run], ids: Iterable[Any]) -> Any:
+    """Of these ids (None: says nothing) the one whose run was started last; or None."""
     found: Any = None
-    for read in frameworks:
-        if read is besides or (named := read()) is None:
+    for named in ids:
+        if named is None:
             continue
         if found is not None:
             this, other = runs.get(named.int), runs.get(found.int)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from spanscope.handlers import manual
 from spanscope.handlers._ambient import run_id_of
-from spanscope.recorder import Run
+from spanscope.runs import Run
 from spanscope.runtime import runtimes
 
 _MAX_FRAMES: Final = 40

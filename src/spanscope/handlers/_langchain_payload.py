@@ -25,7 +25,7 @@ from spanscope.handlers._langgraph import handoff_target, interrupt_values, stat
 from spanscope.handlers._timing import tell_times
 from spanscope.providers import facts_of_error, http_status
 from spanscope.providers.reading import MAPPINGS
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 FRAMEWORK: Final = "langchain"
 RETRY_TAG: Final = "retry:attempt:"
@@ -165,7 +165,7 @@ def chain(run: Run, draft: Draft) -> None:
     _common(run, draft, kind, _options_name(run))
     if kind == "prompt" and run.serialized is not None:
         draft.facts["prompt_hash"] = _template_text(run.serialized)
-    shaped, content = run.payload if isinstance(run.payload, tuple) else (None, None)
+    shaped, content = run.payload if isinstance(run.payload, tuple) else (run.payload, None)
     if shaped is not None:
         draft.attributes[semconv.INPUT_SHAPE] = shaped
     if run.parent is None and content is not None and (asked := input_text(content)) is not None:
@@ -174,12 +174,11 @@ def chain(run: Run, draft: Draft) -> None:
         draft.status = "interrupted"
     if run.resumed:
         draft.attributes[semconv.RESUMED] = True
-    if isinstance(run.output, tuple):
-        shaped, content = run.output
-        if shaped is not None:
-            draft.attributes[semconv.OUTPUT_SHAPE] = shaped
-        if run.parent is None and content is not None and (answered := output_text(content)) is not None:
-            draft.outputs.append(answered)
+    shaped, content = run.output if isinstance(run.output, tuple) else (run.output, None)
+    if shaped is not None:
+        draft.attributes[semconv.OUTPUT_SHAPE] = shaped
+    if run.parent is None and content is not None and (answered := output_text(content)) is not None:
+        draft.outputs.append(answered)
 
 
 _templates: dict[int, tuple[Any, str]] = {}

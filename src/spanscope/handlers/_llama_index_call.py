@@ -7,7 +7,7 @@ worker.
 from typing import Any
 
 from spanscope.handlers._llama_index_plans import Plan
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 
 class Call:

@@ -16,7 +16,7 @@ from spanscope.handlers import _llama_index_held as held
 from spanscope.handlers._ambient import run_id_of
 from spanscope.handlers._llama_index_call import Call
 from spanscope.handlers._llama_index_spans import SpanTap
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 
 class EventTap(BaseEventHandler):

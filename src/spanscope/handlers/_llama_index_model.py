@@ -18,7 +18,7 @@ from spanscope.handlers._llama_index_held import Answered
 from spanscope.handlers._llama_index_text import message_of, said_text, tool_calls
 from spanscope.handlers._timing import tell_times
 from spanscope.providers import Found, ToolCall, facts_of_response, finish, usage_of
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 Part = Callable[[Run, Call, Draft], None]
 

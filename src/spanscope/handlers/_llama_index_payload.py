@@ -18,7 +18,7 @@ from spanscope.handlers._llama_index_held import Answered, Said
 from spanscope.handlers._llama_index_plans import ToolTurn, Turn
 from spanscope.handlers._llama_index_text import message_of, said_text, to_json
 from spanscope.providers import facts_of_error
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 FRAMEWORK: Final = "llama_index"
 _MAX_TEXTS: Final = 100

@@ -24,7 +24,8 @@ from spanscope.handlers._llama_index_call import Call
 from spanscope.handlers._llama_index_plans import UUID_SUFFIX, WRITERS, plan_for
 from spanscope.handlers._llama_index_streams import Streams
 from spanscope.handlers._source import Handler
-from spanscope.recorder import Recorder, Run
+from spanscope.recorder import Recorder
+from spanscope.runs import Run
 
 _tags = active_instrument_tags.get
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 _MAX_FRAMES = 300
 

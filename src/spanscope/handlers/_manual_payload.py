@@ -14,7 +14,7 @@ from spanscope.handlers._documents import Documents
 from spanscope.handlers._freeze import FrozenMessage, freeze
 from spanscope.handlers._langchain_text import message_of, messages_in, to_json
 from spanscope.handlers._langgraph import status_of
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 FINDERS: Final = frozenset({"retriever", "reranker"})
 _TEXT: Final = (str,)

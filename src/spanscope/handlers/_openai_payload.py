@@ -16,7 +16,7 @@ from spanscope.handlers._openai_answer import Answer
 from spanscope.handlers._openai_stream import Exchange
 from spanscope.handlers._timing import tell_times
 from spanscope.providers import facts_of_error, facts_of_response
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 FRAMEWORK: Final = "openai"
 KINDS: Final = {

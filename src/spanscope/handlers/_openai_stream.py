@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 MAX_BYTES: Final = 8_000_000
 """Of a longer body the beginning is kept, and its last pieces, where finish reason and usage stand."""

@@ -18,7 +18,7 @@ from spanscope.handlers import _opentelemetry_text as texts
 from spanscope.handlers._timing import tell_times
 from spanscope.providers import finish, normal
 from spanscope.providers.reading import count
-from spanscope.recorder import Run
+from spanscope.runs import Run
 
 Attributes = Mapping[str, Any]
 

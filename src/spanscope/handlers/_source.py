@@ -13,7 +13,8 @@ from typing import Any, Self
 from spanscope.config import ContentSetting, Settings, StoreSetting, settings_from
 from spanscope.handlers import _known
 from spanscope.pricing import PriceSource, pricing_for, pricing_settings
-from spanscope.recorder import Recorder, Run
+from spanscope.recorder import Recorder
+from spanscope.runs import Run, TraceRef
 from spanscope.runtime import Runtime, runtime_for
 from spanscope.scope import Scope, check_labels
 
@@ -30,29 +31,28 @@ class Source:
         self.runtime: Runtime = runtime_for(settings)
         self.recorder: Recorder = self.runtime.recorder
         # Looked up once, for the hooks that are called for every run and every token.
-        self._runs = self.recorder.runs
-        self._start = self.recorder.start
-        self._end = self.recorder.end
-        self._finish = self.recorder.finish
+        self._log = self.recorder.log
+        self._note = self.recorder.log.append
+        self._seen = self.recorder.seen
         self._now = self.recorder.now
-        self._last: str | None = None
+        self._last: TraceRef | None = None
         self._by_thread = threading.local()
-        self._by_task: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._by_task: weakref.WeakKeyDictionary[Any, TraceRef] = weakref.WeakKeyDictionary()
 
-    def began(self, trace_id: str) -> None:
+    def began(self, trace: TraceRef) -> None:
         """A trace began in this thread and task.  (No context variable: a callback must set none.)"""
-        self._last = self._by_thread.trace_id = trace_id
+        self._last = self._by_thread.trace = trace
         task = _current_task()
         if task is not None:
-            self._by_task[task] = trace_id
+            self._by_task[task] = trace
 
     @property
     def last_trace_id(self) -> str | None:
         """The last trace begun by this task, else by this thread, else by anyone; None before the first."""
         task = _current_task()
-        if task is not None and (own := self._by_task.get(task)) is not None:
-            return own
-        return getattr(self._by_thread, "trace_id", None) or self._last
+        own = self._by_task.get(task) if task is not None else None
+        trace = own or getattr(self._by_thread, "trace", None) or self._last
+        return trace.asked() if trace is not None else None
 
     # What the assembler asks; a source whose framework says nothing keeps these answers.
 

@@ -1,7 +1,8 @@
 """The LangChain and LangGraph handler: `callbacks=[ObsHandler()]`.
 
-Each hook notes what happened and returns; what the payload means is found out on the worker thread
-(`_langchain_payload`).  No hook raises, blocks, does I/O or sets a context variable.
+Each hook notes what happened and returns; where the run belongs (`_langchain_notes`) and what the payload
+means (`_langchain_payload`) is found out on the worker thread.  No hook raises, blocks, does I/O or sets a
+context variable.
 
 Feeds `recorder`.
 """
@@ -20,16 +21,18 @@ except ModuleNotFoundError as missing:
     raise MissingExtra("ObsHandler", "langchain") from missing
 
 from spanscope.handlers import _ambient
+from spanscope.handlers import _langchain_notes as notes
 from spanscope.handlers import _langchain_payload as payload
-from spanscope.handlers._ambient import frameworks, innermost
-from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape
+from spanscope.handlers._ambient import frameworks
+from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, shape, whole
 from spanscope.handlers._langchain_model import Answer
-from spanscope.handlers._langchain_stream import ANSWER, says
-from spanscope.handlers._langgraph import HIDDEN_TAG, STEP_TAG
+from spanscope.handlers._langgraph import STEP_TAG
 from spanscope.handlers._source import Handler
-from spanscope.recorder import Run, Translate
+from spanscope.runs import Run, Translate, current_block
+from spanscope.scope import current_scope
 
 _child_config = var_child_runnable_config.get
+_block = current_block.get
 Hook = TypeVar("Hook", bound=Callable[..., None])
 
 if TYPE_CHECKING:
@@ -43,11 +46,7 @@ else:
 
 
 def _contained(hook: Hook) -> Hook:
-    """The boundary of a hook: a fault of ours is counted and the application goes on.
-
-    The hooks of every chain and model call have theirs written out: passing arguments through costs more
-    than noting them.
-    """
+    """The boundary of a hook: a fault of ours is counted and the application goes on."""
     stage = f"hook.{hook.__name__}"
 
     @functools.wraps(hook)
@@ -63,8 +62,7 @@ def _contained(hook: Hook) -> Hook:
 @_ambient.source
 def _around() -> Any:
     """The id of the run that LangChain's own context says we are in."""
-    config = _child_config()
-    return None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
+    return notes.parent_in(_child_config())
 
 
 class ObsHandler(Handler, _Base):
@@ -100,209 +98,184 @@ class ObsHandler(Handler, _Base):
         return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
 
     # --- starts ---------------------------------------------------------------------------------------
+    # Whatever a hook is called with is taken: a wrong signature would raise before its boundary.
 
     def _begin(
         self,
+        stage: str,
         translate: Translate,
+        kind: str | None,
+        read: Callable[[Any], Any],
+        given: Any,
         run_id: Any,
         parent_run_id: Any,
         tags: Any,
         metadata: Any,
         serialized: Any,
         options: Any,
-    ) -> Run | None:
-        if len(frameworks) > 1:
-            around = innermost(self._runs)
-        else:
-            # `_around` written out, for it is asked at each run.
-            config = _child_config()
-            around = None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
-        return self._start(
-            run_id, parent_run_id, self, translate, around, tags, metadata, serialized, options
-        )
+    ) -> None:
+        """Note that a run began, with what `read` makes of what it was given, and what is around it."""
+        try:
+            at_ns, scope, top = self._now(), current_scope(), None
+            if parent_run_id is None or parent_run_id.int not in self._seen:
+                top = self.recorder.new_trace(self, scope)
+                read = whole if read is shape else read
+            self._seen.add(run_id.int)
+            try:
+                asked = read(given)
+            except Exception as fault:  # noqa: BLE001  the run is recorded without it
+                asked = None
+                self._unread(stage, fault)
+            config, block = _child_config(), _block()
+            others = None if len(frameworks) == 1 else _others()
+            self._note((
+                notes.start, self, at_ns, translate, kind, run_id, parent_run_id, top, config, others,
+                block, scope, tags, metadata, serialized, options, asked,
+            ))  # fmt: skip
+            if len(self._log) > self.recorder.patience:
+                self.recorder.attend()
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._unread(stage, fault)
 
-    # Whatever they are called with is taken: a wrong signature would raise before its boundary.
+    def _unread(self, stage: str, fault: Exception) -> None:
+        self.runtime.health.fault(f"hook.{stage}", fault)
 
     def on_chain_start(
         self, serialized: Any = None, inputs: Any = None, /, *_: Any, run_id: Any = None,
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        try:
-            run = self._begin(payload.chain, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-            if run is not None:
-                run.payload = (shape(inputs), freeze(inputs) if run.parent is None else None)
-                if tags and HIDDEN_TAG in tags:
-                    run.hidden = True
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_chain_start", fault)
+        self._begin(
+            "on_chain_start", payload.chain, None, shape, inputs,
+            run_id, parent_run_id, tags, metadata, serialized, kwargs,
+        )  # fmt: skip
 
     def on_chat_model_start(
         self, serialized: Any = None, messages: Any = None, /, *_: Any, run_id: Any = None,
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        try:
-            run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-            if run is not None:
-                run.kind = "llm"
-                run.payload = freeze_messages(messages[0]) if messages else []
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_chat_model_start", fault)
+        self._begin(
+            "on_chat_model_start", payload.llm, "llm", _conversation, messages,
+            run_id, parent_run_id, tags, metadata, serialized, kwargs,
+        )  # fmt: skip
 
     def on_llm_start(
         self, serialized: Any = None, prompts: Any = None, /, *_: Any, run_id: Any = None,
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        try:
-            run = self._begin(payload.llm, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-            if run is not None:
-                run.kind = "llm"
-                run.payload = list(prompts)
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_llm_start", fault)
+        self._begin(
+            "on_llm_start", payload.llm, "llm", list, prompts,
+            run_id, parent_run_id, tags, metadata, serialized, kwargs,
+        )  # fmt: skip
 
     def on_tool_start(
         self, serialized: Any = None, input_str: Any = None, /, *_: Any, run_id: Any = None,
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, inputs: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        try:
-            run = self._begin(payload.tool, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-            if run is not None:
-                run.payload = freeze(inputs) if inputs is not None else freeze(input_str)
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_tool_start", fault)
+        self._begin(
+            "on_tool_start", payload.tool, None, freeze, input_str if inputs is None else inputs,
+            run_id, parent_run_id, tags, metadata, serialized, kwargs,
+        )  # fmt: skip
 
     def on_retriever_start(
         self, serialized: Any = None, query: Any = None, /, *_: Any, run_id: Any = None,
         parent_run_id: Any = None, tags: Any = None, metadata: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        try:
-            run = self._begin(payload.retriever, run_id, parent_run_id, tags, metadata, serialized, kwargs)
-            if run is not None:
-                run.payload = freeze(query)
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_retriever_start", fault)
+        self._begin(
+            "on_retriever_start", payload.retriever, None, freeze, query,
+            run_id, parent_run_id, tags, metadata, serialized, kwargs,
+        )  # fmt: skip
 
     # --- ends -----------------------------------------------------------------------------------------
     # An end whose payload could not be read is still an end, else its run would stay open for ever.
 
-    def on_chain_end(self, outputs: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+    def _over(
+        self,
+        stage: str,
+        read: Callable[[Any], Any],
+        given: Any,
+        run_id: Any,
+        error: BaseException | None = None,
+    ) -> None:
+        """Note that a run ended, with what `read` makes of what it gave."""
         try:
-            run = self._runs.get(run_id.int)
-            if run is None:
-                self._end(run_id)
-            elif run.parent is not None:
-                self._finish(run, (shape(outputs), None))
+            at_ns = self._now()
+            try:
+                output = read(given)
+            except Exception as fault:  # noqa: BLE001  the run ends without it
+                output = None
+                self._unread(stage, fault)
+            self._note((notes.end, self, at_ns, run_id, output, error))
+        except Exception as fault:  # noqa: BLE001  the named boundary
+            self._unread(stage, fault)
+
+    def on_chain_end(
+        self, outputs: Any = None, /, *_: Any, run_id: Any = None, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        try:
+            if parent_run_id is not None and parent_run_id.int in self._seen:
+                self._over("on_chain_end", shape, outputs, run_id)
             else:
-                self._late_input(run, kwargs)
-                self._finish(run, (shape(outputs), freeze(outputs)))
+                self._asked_late(run_id, kwargs)
+                self._over("on_chain_end", whole, outputs, run_id)
+                if len(self._log) > self.recorder.patience:
+                    self.recorder.attend()  # of a handler that was shut down, nobody else does
         except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_chain_end", fault, run_id)
-
-    def on_llm_end(self, response: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        try:
-            self._end(run_id, _answer(response))
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_llm_end", fault, run_id)
-
-    def on_tool_end(self, output: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        try:
-            self._end(run_id, freeze_message(output) if is_message(output) else freeze(output))
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_tool_end", fault, run_id)
-
-    def on_retriever_end(self, documents: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        try:
-            found = [(getattr(doc, "id", None), doc.page_content, doc.metadata) for doc in documents[:200]]
-            self._end(run_id, (len(documents), found))
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_retriever_end", fault, run_id)
+            self._unread("on_chain_end", fault)
 
     def on_chain_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        try:
-            run = self._runs.get(run_id.int)
-            if run is not None and run.parent is None:
-                self._late_input(run, kwargs)
-            self._end(run_id, None, error)
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_chain_error", fault, run_id, error)
+        self._asked_late(run_id, kwargs)
+        self._over("on_chain_error", _nothing, None, run_id, error)
 
-    def _late_input(self, run: Run, options: Mapping[str, Any]) -> None:
+    def _asked_late(self, run_id: Any, options: Mapping[str, Any]) -> None:
         """A streamed chain starts with a placeholder; what went in is told when it ends."""
-        if (inputs := options.get("inputs")) is not None and run.end_ns is None:
-            run.payload = (shape(inputs), freeze(inputs))
+        if (inputs := options.get("inputs")) is not None:
+            try:
+                self._note((notes.inputs, self, run_id, whole(inputs)))
+            except Exception as fault:  # noqa: BLE001  the named boundary
+                self._unread("on_chain_end", fault)
+
+    def on_llm_end(self, response: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        self._over("on_llm_end", _answer, response, run_id)
 
     def on_llm_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        try:
-            # A stream that broke or was closed carries what had arrived until then.
-            self._end(run_id, _answer(kwargs.get("response")), error)
-        except Exception as fault:  # noqa: BLE001  the named boundary
-            self._end_unread("hook.on_llm_error", fault, run_id, error)
+        # A stream that broke or was closed carries what had arrived until then.
+        self._over("on_llm_error", _answer, kwargs.get("response"), run_id, error)
 
-    @_contained
-    def on_tool_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        self._end(run_id, None, error)
+    def on_tool_end(self, output: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        self._over("on_tool_end", freeze, output, run_id)
 
-    @_contained
-    def on_retriever_error(self, error: BaseException, *, run_id: Any, **kwargs: Any) -> None:
-        self._end(run_id, None, error)
+    def on_tool_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        self._over("on_tool_error", _nothing, None, run_id, error)
 
-    def _end_unread(
-        self, stage: str, fault: Exception, run_id: Any, error: BaseException | None = None
-    ) -> None:
-        self.runtime.health.fault(stage, fault)
-        run = self._runs.get(getattr(run_id, "int", -1))
-        if run is not None and run.end_ns is None:
-            self._end(run_id, None, error)
+    def on_retriever_end(self, documents: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        self._over("on_retriever_end", _found, documents, run_id)
+
+    def on_retriever_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
+        self._over("on_retriever_error", _nothing, None, run_id, error)
 
     # --- in between -----------------------------------------------------------------------------------
 
     def on_llm_new_token(
-        self,
-        token: Any = "",
-        *_: Any,
-        chunk: Any = None,
-        run_id: Any = None,
-        parent_run_id: Any = None,
-        tags: Any = None,
-        **kwargs: Any,
+        self, token: Any = "", *_: Any, chunk: Any = None, run_id: Any = None, **kwargs: Any
     ) -> None:
         # Called for every token: it does nothing that can wait.
         try:
-            run = self._runs[run_id.int]
-            run.chunks += 1
-            run.last_ns = self._now()
-            usage = getattr(getattr(chunk, "message", None), "usage_metadata", None)
-            if usage and usage is not run.usage:  # the same again: delivered twice
-                run.usage = usage
-                run.usages += 1
-            if run.first_text_ns is None and (said := says(token, chunk)):
-                if said is ANSWER:
-                    run.first_text_ns = run.last_ns
-                if run.first_token_ns is None:
-                    run.first_token_ns = run.last_ns
-        except KeyError:
-            self.runtime.health.count("unmatched_events")
+            self._note((notes.token, self, self._now(), run_id, token, chunk))
+            if len(self._log) > self.recorder.patience:
+                self.recorder.attend()
         except Exception as fault:  # noqa: BLE001  the named boundary
-            self.runtime.health.fault("hook.on_llm_new_token", fault)
+            self._unread("on_llm_new_token", fault)
 
     @_contained
     def on_stream_event(self, event: Any, *, run_id: Any, **kwargs: Any) -> None:
-        run = self.recorder.open_run(run_id)
-        if run is None or event.get("event") != "content-block-delta":
-            return
-        run.chunks += 1
-        run.last_ns = self.recorder.now()
-        if run.first_text_ns is None and (said := says([event.get("delta")], None)):
-            if said is ANSWER:
-                run.first_text_ns = run.last_ns
-            if run.first_token_ns is None:
-                run.first_token_ns = run.last_ns
+        if event.get("event") == "content-block-delta":
+            self.on_llm_new_token([event.get("delta")], run_id=run_id)
 
     @_contained
     def on_retry(self, retry_state: Any, *, run_id: Any, **kwargs: Any) -> None:
         outcome = getattr(retry_state, "outcome", None)
         failure = outcome.exception() if outcome is not None and outcome.failed else None
-        self._note(
+        self._happened(
             run_id,
             "retry",
             attempt=getattr(retry_state, "attempt_number", None),
@@ -311,40 +284,50 @@ class ObsHandler(Handler, _Base):
 
     @_contained
     def on_agent_action(self, action: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self._note(run_id, "agent_action", tool=getattr(action, "tool", None))
+        self._happened(run_id, "agent_action", tool=getattr(action, "tool", None))
 
     @_contained
     def on_agent_finish(self, finish: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self._note(run_id, "agent_finish")
+        self._happened(run_id, "agent_finish")
 
     @_contained
     def on_text(self, text: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self._note(run_id, "text", chars=len(text) if isinstance(text, str) else None)
+        self._happened(run_id, "text", chars=len(text) if isinstance(text, str) else None)
 
     @_contained
     def on_custom_event(self, name: str, data: Any, *, run_id: Any, **kwargs: Any) -> None:
-        self._note(run_id, name, data=freeze(data))
+        self._happened(run_id, name, data=freeze(data))
+
+    def _happened(self, run_id: Any, name: str, **facts: Any) -> None:
+        self._note((notes.event, self, self._now(), run_id, name, facts))
 
     @_contained
     def on_interrupt(self, event: Any) -> None:
-        """A graph paused; its run ends as `interrupted`, and not as an error."""
-        run = self.recorder.open_run(event.run_id)
-        if run is not None:
-            run.interrupted = True
-            self.recorder.event(run, "interrupt", {"value": freeze([i.value for i in event.interrupts])})
+        values = freeze([one.value for one in event.interrupts])
+        self._note((notes.interrupt, self, self._now(), event.run_id, values))
 
     @_contained
     def on_resume(self, event: Any) -> None:
-        """A graph goes on from a checkpoint of an earlier run."""
-        run = self.recorder.open_run(event.run_id)
-        if run is not None:
-            run.resumed = True
-            self.recorder.event(run, "resume", {"checkpoint_id": str(event.checkpoint_id)})
+        self._note((notes.resume, self, self._now(), event.run_id, str(event.checkpoint_id)))
 
-    def _note(self, run_id: Any, name: str, **facts: Any) -> None:
-        run = self.recorder.open_run(run_id)
-        if run is not None:
-            self.recorder.event(run, name, facts)
+
+def _others() -> list[Any]:
+    """The ids of the runs that the contexts of other frameworks say we are in."""
+    return [named() for named in frameworks if named is not _around]
+
+
+def _conversation(messages: Any) -> Any:
+    return freeze_messages(messages[0]) if messages else []
+
+
+def _found(documents: Any) -> tuple[int, list[tuple[Any, Any, Any]]]:
+    """How many documents, and of each its id, text and metadata."""
+    kept = [(getattr(one, "id", None), one.page_content, one.metadata) for one in documents[:200]]
+    return len(documents), kept
+
+
+def _nothing(_: Any) -> None:
+    """What a run that failed gave."""
 
 
 def _answer(response: Any) -> Answer | None:

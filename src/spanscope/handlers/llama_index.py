@@ -22,6 +22,7 @@ from spanscope.handlers import _llama_index_payload as facts
 from spanscope.handlers._llama_index_events import EventTap
 from spanscope.handlers._llama_index_spans import SpanTap
 from spanscope.handlers._source import Handler
+from spanscope.runs import TraceRef
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks.base_handler import BaseCallbackHandler as _Base
@@ -77,10 +78,10 @@ class ObsHandler(Handler, _Base):
 
     # --- what the assembler asks ------------------------------------------------------------------------
 
-    def began(self, trace_id: str) -> None:
-        super().began(trace_id)
+    def began(self, trace: TraceRef) -> None:
+        super().began(trace)
         if self.partner is not None:
-            self.partner.began(trace_id)
+            self.partner.began(trace)
 
     def facts_of(self, metadata: Any) -> dict[str, Any]:
         return facts.facts_of(metadata)

@@ -20,7 +20,7 @@ from spanscope.handlers import _known
 from spanscope.handlers import _manual_payload as payload
 from spanscope.handlers._ambient import RunId, innermost
 from spanscope.handlers._source import Handler
-from spanscope.recorder import Run, current_block
+from spanscope.runs import Run, current_block
 from spanscope.runtime import Runtime, runtimes
 from spanscope.scope import current_scope
 

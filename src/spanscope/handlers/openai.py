@@ -22,7 +22,7 @@ from spanscope.handlers._ambient import RunId
 from spanscope.handlers._calling import innermost_run
 from spanscope.handlers._openai_stream import Exchange, Guard, watch_body
 from spanscope.handlers._source import Handler, Source
-from spanscope.recorder import Run, current_block
+from spanscope.runs import Run, current_block
 
 try:
     import openai

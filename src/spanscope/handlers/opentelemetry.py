@@ -18,7 +18,7 @@ from spanscope.handlers import _opentelemetry_payload as payload
 from spanscope.handlers._ambient import RunId
 from spanscope.handlers._calling import known, nearer, traced_run
 from spanscope.handlers._source import Handler, Source
-from spanscope.recorder import Run
+from spanscope.runs import Run, TraceRef
 from spanscope.runtime import Runtime
 
 try:
@@ -45,7 +45,7 @@ class Bridge(Source):
         super().__init__(handler.settings, handler.scope)
         self.handler = handler
 
-    def began(self, trace_id: str) -> None:
+    def began(self, trace: TraceRef) -> None:
         """Not yet: most traces of OpenTelemetry hold nothing for us, which shows at their end."""
 
 
@@ -136,7 +136,7 @@ class SpanscopeSpanProcessor(SpanProcessor):
                 if run.kind in semconv.MODEL_KINDS:
                     _count_once(run)
                 if run.visible_parent() is None:
-                    run.handler.handler.began(run.trace_id)
+                    run.handler.handler.began(run.trace)
             run.handler.recorder.finish(run, span)
         except Exception as fault:  # noqa: BLE001  the boundary of a hook: the application goes on
             _count(run.handler if run is not None else None, fault)
@@ -206,8 +206,6 @@ def _in_trace_of(span: "Span", run: Run) -> None:
     trace = run.trace
     trace.trace_id = format(span.context.trace_id, "032x")
     trace.remote_parent = format(span.parent.span_id, "016x") if span.parent is not None else None
-    if run.scope is not None:
-        run.scope.trace_id = trace.trace_id
 
 
 def _twin(run: Run) -> Run | None:

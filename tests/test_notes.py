@@ -1,0 +1,178 @@
+"""What a hook notes is placed later, by the worker or by whoever asks first; nobody can tell."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from recording import handler_in, named, recorded
+
+from spanscope import ObsHandler, current_trace_id, open_store, recorder, semconv, span
+from spanscope.testing import ScriptedChatModel
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Iterator[ObsHandler]:
+    handler = handler_in(tmp_path)
+    yield handler
+    handler.runtime.shutdown(2.0)
+
+
+def unread(handler: ObsHandler) -> None:
+    """From now on the worker is not told that there is something to read."""
+    handler.flush()
+    handler.recorder._wake = lambda: None
+
+
+def one_run(handler: ObsHandler, *, parent: uuid.UUID | None = None) -> uuid.UUID:
+    run = uuid.uuid4()
+    handler.on_chain_start(None, {}, run_id=run, parent_run_id=parent, name="step")
+    handler.on_chain_end({}, run_id=run, parent_run_id=parent)
+    return run
+
+
+def until(told: Any, *, at_most_s: float = 5.0) -> bool:
+    deadline = time.monotonic() + at_most_s
+    while not told() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(told())
+
+
+def test_a_hook_only_notes_what_happened(handler):
+    unread(handler)
+    one_run(handler)
+    assert (len(handler.recorder.log), handler.recorder.placed) == (2, {})
+
+
+def test_who_asks_for_the_open_runs_gets_those_that_were_only_noted(handler):
+    unread(handler)
+    run = one_run(handler)
+    assert list(handler.recorder.runs) == [run.int]
+
+
+def test_the_last_trace_id_is_known_before_the_worker_has_seen_its_run(handler):
+    unread(handler)
+    assert one_run(handler).hex == handler.last_trace_id
+
+
+def test_the_trace_of_a_run_whose_parent_is_not_recorded_is_the_last_of_its_thread(handler):
+    unread(handler)
+    mine = one_run(handler, parent=uuid.uuid4())
+    other = threading.Thread(target=one_run, args=[handler], kwargs={"parent": uuid.uuid4()})
+    other.start()
+    other.join()
+    assert handler.last_trace_id == mine.hex
+
+
+def test_a_handler_that_is_attached_twice_knows_its_last_trace(handler):
+    run = uuid.uuid4()
+    tags: list[str] = []
+    for _ in range(2):
+        handler.on_chain_start(None, {}, run_id=run, tags=tags, metadata=None, name="step")
+    assert handler.last_trace_id == run.hex
+
+
+def test_a_run_below_a_block_that_is_over_when_it_is_placed_is_not_late(handler):
+    with span("outer", handler=handler):
+        RunnableLambda(str.upper).invoke("a", {"callbacks": [handler]})
+    inner = named(recorded(handler), "upper")
+    assert semconv.LATE not in inner.attributes
+
+
+def test_a_run_noted_after_its_parent_has_ended_is_late(handler):
+    outer, inner = uuid.uuid4(), uuid.uuid4()
+    handler.on_chain_start(None, {}, run_id=outer, name="outer")
+    handler.on_chain_end({}, run_id=outer)
+    handler.on_chain_start(None, {}, run_id=inner, parent_run_id=outer, name="inner")
+    handler.on_chain_end({}, run_id=inner, parent_run_id=outer)
+    assert named(recorded(handler), "inner").attributes[semconv.LATE] is True
+
+
+def test_a_trace_started_while_the_worker_sleeps_is_written_without_a_flush(handler):
+    handler.flush()
+    assert until(handler.recorder.rest)
+    run = one_run(handler, parent=uuid.uuid4())
+    with open_store(handler.settings.store) as store:
+        assert until(lambda: [one for one in store.traces() if one.trace_id == run.hex])
+
+
+def test_the_log_does_not_grow_beyond_its_limit_while_nobody_reads_it(handler, monkeypatch):
+    monkeypatch.setattr(recorder, "LOG_LIMIT", 100)
+    unread(handler)
+    for _ in range(500):
+        one_run(handler)
+    assert len(handler.recorder.log) <= 102
+
+
+def test_tokens_do_not_make_the_log_grow_beyond_its_limit(handler, monkeypatch):
+    monkeypatch.setattr(recorder, "LOG_LIMIT", 100)
+    unread(handler)
+    run = uuid.uuid4()
+    handler.on_chat_model_start({}, [[]], run_id=run)
+    for _ in range(500):
+        handler.on_llm_new_token("x", run_id=run)
+    assert len(handler.recorder.log) <= 101
+    assert handler.recorder.runs[run.int].chunks == 500
+
+
+def test_a_note_that_cannot_be_placed_takes_no_other_along(handler):
+    def broken() -> None:
+        raise RuntimeError("no place")
+
+    unread(handler)
+    handler.recorder.log.append((broken,))
+    run = one_run(handler)
+    assert list(handler.recorder.runs) == [run.int]
+    assert handler.runtime.health.faults["place"] == 1
+
+
+def test_a_stream_that_is_placed_after_its_end_keeps_the_times_of_its_pieces(handler):
+    model = ScriptedChatModel(replies=["one two three four"])
+    unread(handler)
+    begun = time.perf_counter()
+    for _ in model.stream("?", {"callbacks": [handler]}):
+        pass
+    took_ms = (time.perf_counter() - begun) * 1000
+    time.sleep(0.2)
+    (call,) = recorded(handler).spans
+    assert call.time_to_first_token_ms is not None
+    assert 0 < call.time_to_first_token_ms <= call.duration_ms <= took_ms
+
+
+def test_a_log_handler_that_asks_for_the_trace_cannot_stop_who_warns_meanwhile(handler):
+    """One thread holds the log handler's lock and asks; the other places notes, and has something to log."""
+    asked, warning = threading.Event(), threading.Event()
+    seen: list[str | None] = []
+
+    class Correlated(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.msg == "ask":
+                asked.set()
+                warning.wait(2.0)
+                seen.append(current_trace_id())
+
+    def warn() -> None:
+        asked.wait(2.0)
+        warning.set()
+        logger.warning("from a note")
+
+    logger = logging.getLogger("correlated")
+    logger.addHandler(Correlated())
+    logger.propagate = False
+    unread(handler)
+    handler.recorder.log.append((warn,))
+    threads = [
+        threading.Thread(target=handler.recorder.catch_up, daemon=True),
+        threading.Thread(target=logger.warning, args=["ask"], daemon=True),
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(5.0)
+    assert not any(one.is_alive() for one in threads)
+    assert seen == [None]
