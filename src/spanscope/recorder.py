@@ -107,6 +107,7 @@ class Recorder:
 
     def close(self) -> None:
         """From now on every start is dropped and counted: nobody works it off any more."""
+        self.catch_up()
         self._max_queue, self.patience = 0, _CLOSED
 
     def reset(self) -> None:
