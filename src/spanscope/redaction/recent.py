@@ -45,3 +45,14 @@ class Recent(Generic[K, V]):
             self._old, self._young, self._young_weight = self._young, {}, 0
         self._young[key] = (value, weight)
         self._young_weight += weight
+
+
+TextKey = tuple[int, int]
+
+
+def text_key(text: str) -> TextKey:
+    """What a text is known by where it must not be kept: its length, and a hash under the process's seed.
+
+    The hash is Python's own, of 64 bits, which each string remembers: a message sent again costs nothing.
+    """
+    return len(text), hash(text)
