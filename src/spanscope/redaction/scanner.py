@@ -17,7 +17,7 @@ from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Rule
 from spanscope.redaction.sieves import Sieve, re2_sieve, word_sieve
 
-PIECE: Final = 256
+PIECE: Final = 1_024
 """Short, for a rule costs as much as the piece is long in which its words stand."""
 OVERLAP: Final = 192
 LOOK_AHEAD: Final = 4_096
