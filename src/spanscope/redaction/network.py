@@ -31,7 +31,7 @@ _CISCO = re.compile(
     r"[0-9A-Fa-f](?<![0-9A-Za-z.].)[0-9A-Fa-f]{3}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![0-9A-Za-z.])"
 )
 _DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
-_PAIRS = re.compile(r":[0-9A-Fa-f]{2}:|-[0-9A-Fa-f]{2}-")
+_PAIRS = re.compile(r"[:\-][0-9A-Fa-f]{2}[:\-]")
 _FOURS = re.compile(r"\.[0-9A-Fa-f]{4}\.")
 _TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 

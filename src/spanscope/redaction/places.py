@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from spanscope.redaction.page import Page
-from spanscope.redaction.rules import Labels, Place, Rule, from_words
+from spanscope.redaction.rules import Labels, Place, Rule, from_words, matches_from
 
 # --- postal addresses ---------------------------------------------------------------------------------------
 _NAME = r"(?:[A-ZÀ-ÞŠŽČĆŁ][\wÀ-ÿ'’.\-]*|of|the|de|del|de la|la|du|des|d'|[0-9]{1,3}(?:st|nd|rd|th))"
@@ -273,17 +273,23 @@ def _unit_addresses(page: Page, start: int, end: int) -> Iterable[Place]:
             yield _with_town(page, *match.span())
 
 
+_END_OF_CODE = re.compile(r"[0-9](?<=\s.)(?:[0-9]{4}|[A-Z]{2})")
+
+
 def _codes(page: Page, start: int, end: int) -> Iterable[Place]:
+    if _END_OF_CODE.search(page.text, start, end) is None:
+        return
     for pattern in (_CITY_STATE_ZIP, _UK_POSTCODE):
         for match in pattern.finditer(page.text, start, end):
             yield match.span()
 
 
+_IDEOGRAPH = re.compile("[\u3012\u4e00-\u9fff]")
 _ROAD_NUMBER = re.compile(r"[路街道巷弄][0-9]|[0-9](?:-[0-9]|[丁番号])|〒")
 
 
 def _eastern(page: Page, start: int, end: int) -> Iterable[Place]:
-    if page.text.isascii():
+    if page.text.isascii() or _IDEOGRAPH.search(page.text, start, end) is None:
         return
     done = start
     for number in _ROAD_NUMBER.finditer(page.text, start, end):
@@ -314,10 +320,11 @@ _DMS = re.compile(
     r"[0-9]{1,3}\s?[°º]\s?[0-9]{1,2}(?:\.[0-9]+)?\s?['′’](?:\s?[0-9]{1,2}(?:\.[0-9]+)?\s?(?:[\"″”]|''))?\s?[NSEWO](?:[,;]?\s{0,2}[0-9]{1,3}\s?[°º]\s?[0-9]{1,2}(?:\.[0-9]+)?\s?['′’](?:\s?[0-9]{1,2}(?:\.[0-9]+)?\s?(?:[\"″”]|''))?\s?[NSEWO])?",
     re.IGNORECASE,
 )
-_GEO = re.compile(
-    r"geo:([-0-9.]+,[-0-9.]+)|[@?&/](?:q=|ll=|center=|loc:|query=)?([-+]?[0-9]{1,2}\.[0-9]{4,15},[-+]?[0-9]{1,3}\.[0-9]{4,15})",
+_IN_URL = re.compile(
+    r"[@?&/](?:q=|ll=|center=|loc:|query=)?([-+]?[0-9]{1,2}\.[0-9]{4,15},[-+]?[0-9]{1,3}\.[0-9]{4,15})",
     re.IGNORECASE,
 )
+_GEO = re.compile(r"geo:([-0-9.]+,[-0-9.]+)", re.IGNORECASE)
 _GEO_WORDS = re.compile(
     r"(?<![a-z])(?:coord|gps|lat|lon|lng|location|position|located|geo|map|point|place|where|pin|latlng|near|standort|ubicación)",
     re.IGNORECASE,
@@ -328,8 +335,9 @@ def _coordinates(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     if _FRACTION.search(text, start, end) is None and "°" not in text and "º" not in text:
         return
-    for match in _ONE_OF_TWO.finditer(text, start, end):
-        yield match.span(1)
+    if any(page.folded.find(name, start, end) >= 0 for name in ("lat", "lon", "lng")):
+        for match in _ONE_OF_TWO.finditer(text, start, end):
+            yield match.span(1)
     for match in _PAIR_LOOSE.finditer(text, start, end):
         latitude, longitude = float(match[1]), float(match[2])
         if abs(latitude) > 90 or abs(longitude) > 180:
@@ -363,8 +371,10 @@ def _coordinates(page: Page, start: int, end: int) -> Iterable[Place]:
     if "°" in text or "º" in text:
         for match in _DMS.finditer(text, start, end):
             yield match.span()
-    for match in _GEO.finditer(text, start, end):
-        yield match.span(match.lastindex or 0)
+    for match in _IN_URL.finditer(text, start, end):
+        yield match.span(1)
+    for match in matches_from(("geo:",), _GEO, page, start, end):
+        yield match.span(1)
 
 
 # --- the user's name in a path ------------------------------------------------------------------------------
