@@ -7,8 +7,10 @@ Part of `catalogue`.
 """
 
 import re
+import string
 from collections.abc import Iterable
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from spanscope.redaction.guesses import is_opaque, looks_random
 from spanscope.redaction.names import is_secret_name, squashed
@@ -108,9 +110,9 @@ def _trimmed(value: str) -> str:
 
 
 def _named(page: Page, start: int, end: int) -> Iterable[Place]:
-    text, folded = page.text, page.folded
-    for word in _NAME_WORDS:
-        at = folded.find(word, start, end)
+    text, folded, piece = page.text, page.folded, page.folded_piece(start, end)
+    for word in _ASCII_NAME_WORDS if piece.isascii() else _NAME_WORDS:
+        at = folded.find(word, start, end) if word in piece else -1
         while at >= 0:
             after = at + len(word)
             place = None
@@ -123,8 +125,19 @@ def _named(page: Page, start: int, end: int) -> Iterable[Place]:
             at = folded.find(word, after, end)
 
 
+_ASCII_NAME_WORDS: Final = tuple([word for word in _NAME_WORDS if word.isascii()])
+
+
 def _value_of(text: str, at: int, word: str, match: re.Match[str]) -> Place | None:
-    group = next(name for name in ("v1", "v2", "v3", "v4", "v5") if match[name] is not None)
+    """Where the value stands, if the name before it makes it a secret; the name is known at a lesser cost."""
+    name = _name_around(text, at, match.end("rest"))
+    about = _about(name)
+    if about.other:
+        return None
+    weak = word in _PARTS and not _is_certain_name(text, at, word, name, about)
+    if weak and not _may_end_a_name(text, at, word, match):
+        return None
+    group = match.lastgroup or ""  # the value stands last
     value = match[group]
     begin = match.start(group)
     quoted = group != "v5"
@@ -138,16 +151,39 @@ def _value_of(text: str, at: int, word: str, match: re.Match[str]) -> Place | No
             return None
     elif group == "v1":
         value = value.rstrip("\\")
-    if not any(map(str.isalnum, value)):
+    if not any(map(str.isalnum, value)) or (weak and not _is_password(value)):
         return None
-    name = _name_around(text, at, match.start() + len(match["rest"]))
-    if word in _PARTS and not (
-        _is_certain_name(text, at, word, name) or _ends_a_name(text, at, word, value, match)
-    ):
-        return None
-    if not _tells_a_secret(name, value, match, quoted=quoted):
+    if not _tells_a_secret(name, about, value, match, quoted=quoted):
         return None
     return begin if match["scheme"] is None else match.start("scheme"), begin + len(value)
+
+
+class _About(NamedTuple):
+    """What can be told of a name alone."""
+
+    other: bool
+    """A word for something else: `max_tokens`, `compass`."""
+    squashed: str
+    numeric: bool
+    """Of a short number: `pin`, `cvv`."""
+    strong: bool
+    secret: bool
+    key: bool
+    """Secret without what stands behind `key`."""
+
+
+@lru_cache(maxsize=4096)
+def _about(name: str) -> _About:
+    small = squashed(name)
+    secret = is_secret_name(name)
+    return _About(
+        other=_NO_SECRET_NAME.search(name) is not None or _OTHER_WORD.search(name) is not None,
+        squashed=small,
+        numeric=_NUMBER_NAMES.search(small) is not None,
+        strong="passw" in small or "secret" in small or "pwd" in small,
+        secret=secret,
+        key=secret or is_secret_name(_NO_SUFFIX.sub("", name)),
+    )
 
 
 _NAME = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+|[a-z]+(?:[A-Z][a-z]+)+")
@@ -181,44 +217,43 @@ def _is_code_or_prose(text: str, value: str, begin: int, match: re.Match[str]) -
 _VERSION_PART = re.compile(r"[.-][0-9]+(?:[.-][0-9]+)*")
 
 
-def _ends_a_name(text: str, at: int, word: str, value: str, match: re.Match[str]) -> bool:
-    """`become_pass` and `dbPass`, where a value stands behind them that is no word."""
-    if word not in ("pass", "pw") or match["rest"] or match["op"] is None or at == 0:
+def _may_end_a_name(text: str, at: int, word: str, match: re.Match[str]) -> bool:
+    """`become_pass` and `dbPass`, where a value stands behind them."""
+    if word not in ("pass", "pw") or at == 0 or match["rest"] or match["op"] is None:
         return False
-    begins = text[at - 1] in "_-." or (text[at].isupper() and text[at - 1].islower())
-    return (
-        begins
-        and len(value) >= 6
-        and any(map(str.isdigit, value))
-        and is_opaque(value)
-        and not value.isdigit()
-    )
+    return text[at - 1] in "_-." or (text[at].isupper() and text[at - 1].islower())
+
+
+def _is_password(value: str) -> bool:
+    return len(value) >= 6 and any(map(str.isdigit, value)) and is_opaque(value) and not value.isdigit()
 
 
 _PARTS = frozenset({"pass", "pw", "key", "pin", "dsn", "otp", "creds"})
 
 
-def _is_certain_name(text: str, at: int, word: str, name: str) -> bool:
+def _is_certain_name(text: str, at: int, word: str, name: str, about: _About) -> bool:
     """Whether a short word is, or ends, a name of secrets: `api_key`, not `keyboard`; `db_pass`, not `compass`."""
     if word == "key" and text[at - 1 : at] == " ":
         return _BEFORE_KEY.search(text, max(0, at - 12), at) is not None
     if word == "pass" and "passw" in name.lower():
         return True
-    return is_secret_name(name) or (word == "key" and is_secret_name(_NO_SUFFIX.sub("", name)))
+    return about.key if word == "key" else about.secret
 
 
 _NO_SUFFIX = re.compile(r"(?<=[Kk][Ee][Yy])\w{0,12}\Z")
+_OF_NAMES: Final = string.ascii_letters + string.digits + "_-."
 
 
 def _name_around(text: str, at: int, end: int) -> str:
     """The whole identifier: `OPENAI_API_KEY` where `API_KEY` was found."""
-    first, lowest = at, max(0, at - 40)
+    lowest = max(0, at - 40)
+    first = lowest + len(text[lowest:at].rstrip(_OF_NAMES))
     while first > lowest and (text[first - 1].isalnum() or text[first - 1] in "_-."):
-        first -= 1
+        first -= 1  # letters beyond ASCII
     return text[first:end]
 
 
-def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool) -> bool:
+def _tells_a_secret(name: str, about: _About, value: str, match: re.Match[str], *, quoted: bool) -> bool:
     folded = value.lower()
     if (
         folded.strip() in _HARMLESS
@@ -226,14 +261,11 @@ def _tells_a_secret(name: str, value: str, match: re.Match[str], *, quoted: bool
         or value.startswith(("[SECRET", "[withheld"))
     ):
         return False
-    if _NO_SECRET_NAME.search(name) or _OTHER_WORD.search(name):
-        return False
     rest = match["rest"]
-    small = squashed(name)
-    if _NUMBER_NAMES.search(small):
+    small = about.squashed
+    if about.numeric:
         return 3 <= len(value) <= 10 and value.replace("-", "").isalnum() and any(map(str.isdigit, value))
-    strong = "passw" in small or "secret" in small or "pwd" in small
-    if rest and not is_secret_name(name) and (not strong or _NO_SECRET_REST.search(rest)):
+    if rest and not about.secret and (not about.strong or _NO_SECRET_REST.search(rest)):
         return len(value) >= 16 and looks_random(value) and not rest.lower().endswith(("id", "ids", "name"))
     if folded == small or squashed(value) == small:
         return False

@@ -84,7 +84,7 @@ def _spelled(page: Page, start: int, end: int) -> Iterable[Place]:
 
 
 RULES: Final = (
-    Rule("e-mail", "EMAIL", _emails, triggers=("@",), sieve="@"),
+    Rule("e-mail", "EMAIL", _emails, triggers=("@",)),
     Rule(
         "spelled e-mail",
         "EMAIL",

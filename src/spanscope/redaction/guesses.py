@@ -7,6 +7,7 @@ Part of `catalogue`; `assignments` and `headers` ask it whether a value looks ma
 """
 
 import re
+import string
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -51,6 +52,8 @@ _SAID_BEFORE = re.compile(
     r"[^.\n0-9]{0,24}?(?:[ \t:=\"'`(<>]|:\s{1,8})\Z",
     re.IGNORECASE,
 )
+_SAID = re.compile(r"key|secret|token|pass|pwd|cred|pat|bearer|auth|login with")
+"""Is in whatever `_SAID_BEFORE` matches, in lower case."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _SEGMENTS = re.compile(r"[^A-Za-z0-9]+")
@@ -106,36 +109,41 @@ def looks_random(value: str) -> bool:
     return turns >= max(3, len(longest) // 6)
 
 
-_BETWEEN: Final = frozenset(" \t\n\"'`\\=:>|,([<-?+.!")
+_BETWEEN: Final = " \t\n\"'`\\=:>|,([<-?+.!"
 _OPERATORS: Final = frozenset("=:>|,(")
+_ASSIGNS: Final = frozenset("=:>(")
+_QUOTES: Final = frozenset("\"'`")
+_MADE = re.compile(r"[0-9]|[A-Za-z]{12}|[a-f]{8}:")
+"""Stands in each word that `looks_random` or `looks_made`, and in few others."""
+_TRAILING: Final = ".:%!"
 
 
 def _by_value(page: Page, start: int, end: int) -> Iterable[Place]:
-    text = page.text
-    for match in _LONG_WORD.finditer(text, start, end):
-        word = match[0]
-        at = match.start()
-        place = _place_of(text, at, word.rstrip(".:%!"))
-        # `name=value` may be one word: the value begins after the first sign that may stand between.
-        sign = _SIGN.search(word) if place is None else None
-        if sign is not None and sign.end() < len(word) - 9:
-            place = _place_of(text, at + sign.end(), word[sign.end() :].rstrip(".:%!"))
-        if place is not None:
-            yield place
+    text, first = page.text, start
+    for token in page.tokens(start, end):
+        first = text.find(token, first)
+        last = first + len(token)
+        if _MADE.search(token) is not None:
+            for match in _LONG_WORD.finditer(text, first, last):
+                word = match[0]
+                at = match.start()
+                place = _place_of(text, at, word.rstrip(_TRAILING))
+                # `name=value` may be one word: the value begins after the first sign that may stand between.
+                sign = _SIGN.search(word) if place is None else None
+                if sign is not None and sign.end() < len(word) - 9:
+                    place = _place_of(text, at + sign.end(), word[sign.end() :].rstrip(_TRAILING))
+                if place is not None:
+                    yield place
+        first = last
 
 
 _SIGN = re.compile(r"(?:[=:]|%3D)+")
 
 
 def _place_of(text: str, at: int, word: str) -> Place | None:
-    if len(word) >= 10 and "://" not in word and _may_be_secret(word) and _is_secret_word(text, at, word):
+    if len(word) >= 10 and "://" not in word and _is_secret_word(text, at, word):
         return at, at + len(word)
     return None
-
-
-@lru_cache(maxsize=4096)
-def _may_be_secret(word: str) -> bool:
-    return looks_random(word) or looks_made(word)
 
 
 _PAIR = re.compile(r"[0-9a-f]{8}:[0-9a-f]{8}")
@@ -152,47 +160,67 @@ def looks_made(word: str) -> bool:
 
 
 def _is_secret_word(text: str, at: int, word: str) -> bool:
-    """Whether the name before the word says that it is secret, as far as it can be told of such a word."""
+    """Whether the name before the word says that it is secret, as far as it can be told of such a word.
+
+    The name is read first: it is had at a tenth of what it costs to look at the word.
+    """
     name = _name_before(text, at)
     if name is not None:
-        if _NO_WEAK.search(name):
-            return False
-        if _VENDOR.search(name):
-            return True
-        return (
-            _WEAK.search(name) is not None
-            and looks_random(word)
-            and _UUID.fullmatch(word) is None
-            and _DATE.search(word) is None
-        )
-    if len(word) < 16 or not looks_random(word) or word[0] == "/" or _UUID.fullmatch(word):
+        match _meaning(name):
+            case "vendor":
+                return looks_random(word) or looks_made(word)
+            case "weak":
+                return looks_random(word) and _UUID.fullmatch(word) is None and _DATE.search(word) is None
         return False
-    return _SAID_BEFORE.search(text, max(0, at - 60), at) is not None
+    if len(word) < 16 or word[0] == "/" or _SAID.search(text[max(0, at - 60) : at].lower()) is None:
+        return False
+    said = _SAID_BEFORE.search(text, max(0, at - 60), at) is not None
+    return said and looks_random(word) and _UUID.fullmatch(word) is None
+
+
+@lru_cache(maxsize=4096)
+def _meaning(name: str) -> str:
+    """What a name says of its value: `vendor`, `weak` or nothing."""
+    if _NO_WEAK.search(name):
+        return ""
+    if _VENDOR.search(name):
+        return "vendor"
+    return "weak" if _WEAK.search(name) is not None else ""
+
+
+_OF_NAMES: Final = string.ascii_letters + string.digits + "_-."
 
 
 def _name_before(text: str, at: int) -> str | None:
     """The name that this value is given to: what stands before an operator, quotes and brackets."""
-    last, lowest, given = at, max(0, at - 24), False
-    while last > lowest and (char := text[last - 1]) in _BETWEEN:
-        given = given or char in _OPERATORS
-        last -= 1
+    lowest = max(0, at - 24)
+    last = lowest + len(text[lowest:at].rstrip(_BETWEEN))
+    given = not _OPERATORS.isdisjoint(text[last:at])
     if text[last - 6 : last].lower() in ("string", "bearer", "token "):
-        last -= 6
-        while last > lowest and (char := text[last - 1]) in _BETWEEN:
-            given = given or char in _OPERATORS
-            last -= 1
+        after = last - 6
+        last = lowest + len(text[lowest:after].rstrip(_BETWEEN)) if after > lowest else after
+        given = given or not _OPERATORS.isdisjoint(text[last:after])
+    if not given:
+        return None
     between = text[last:at]
-    compared = between.lstrip(" )").startswith("==") and not any(sign in between for sign in "\"'`")
-    if not given or compared or ("\n" in between and not any(sign in between for sign in "=:>(")):
-        return None  # the next line of a list is no value of this one
-    first, lowest = last, max(0, last - 60)
-    while first > lowest and ((char := text[first - 1]).isalnum() or char in "_-."):
-        first -= 1
+    if _QUOTES.isdisjoint(between) and (
+        between.lstrip(" )").startswith("==") or ("\n" in between and _ASSIGNS.isdisjoint(between))
+    ):
+        return None  # compared; or the next line of a list, which is no value of this one
+    first = _start_of_name(text, last)
     name = text[first:last]
     if name.lower() in ("value", "val") and text[first - 1 : first] in (" ", '"', "'"):
         before = _NAME_OF_VALUE.search(text, max(0, first - 80), first)
         return name if before is None else before[1]
     return name if last - first >= 2 else None
+
+
+def _start_of_name(text: str, last: int) -> int:
+    lowest = max(0, last - 60)
+    first = lowest + len(text[lowest:last].rstrip(_OF_NAMES))
+    while first > lowest and ((char := text[first - 1]).isalnum() or char in "_-."):
+        first -= 1  # letters beyond ASCII
+    return first
 
 
 # `<add key="token" value="…">` and `"name": "token", "value": "…"`

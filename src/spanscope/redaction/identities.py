@@ -74,8 +74,12 @@ _OF_DIGITS: Final = (
     _Shape("cn.ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9][0-9]{3}[0-9X]"),
     _Shape("ca.sin", r"[1-79][0-9]{2}[- ][0-9]{3}[- ][0-9]{3}"),
 )  # fmt: skip
+_LONG_ID: Final = _Shape(
+    "it.codicefiscale",
+    r"[A-Za-z]{6}[0-9LMNPQRSTUV]{2}[A-EHLMPR-Ta-ehlmpr-t][0-9LMNPQRSTUV]{2}[A-Za-z][0-9LMNPQRSTUV]{3}[A-Za-z]",
+)
 _OF_LETTERS: Final = (
-    _Shape("it.codicefiscale", r"[A-Za-z]{6}[0-9LMNPQRSTUV]{2}[A-EHLMPR-Ta-ehlmpr-t][0-9LMNPQRSTUV]{2}[A-Za-z][0-9LMNPQRSTUV]{3}[A-Za-z]"),
+    _LONG_ID,
     _Shape("mx.curp", r"[A-Z]{4}[0-9]{6}[HM][A-Z]{5}[0-9A-Z][0-9]"),
     _Shape("mx.rfc", r"[A-ZÑ&]{4}[ -]?[0-9]{6}[ -]?[0-9A-Z]{3}"),
     _Shape("in_.pan", r"[A-Z]{3}[ABCFGHLJPTK][A-Z][0-9]{4}[A-Z]"),
@@ -168,17 +172,30 @@ def _valid(shapes: tuple[_Shape, ...], text: str, found: re.Match[str]) -> Itera
 
 
 _START = re.compile(
-    r"[A-Z0-9](?<![\w.].)(?=[A-Z0-9.\- ]{2}[A-Z0-9.\- ]{5})(?:(?<=[A-Z])|(?=[^\n]{0,20}[A-Zk(]))"
-    r"|(?<=\\[nrt])[A-Z0-9]|[a-z](?<![\w.].)[a-z]{5}(?=[0-9]{2}[a-z][0-9]{2}[a-z][0-9]{3}[a-z])"
+    r"[A-Z0-9](?:(?<![\w.].)(?=[A-Z0-9.\- ]{2}[A-Z0-9.\- ]{5})(?:(?<=[A-Z])|(?=[^\n]{0,20}[A-Zk(]))|(?<=\\[nrt].))"
+)
+# In each of them, and in little else.
+_DIGITS_OF_ONE = re.compile(
+    r"[0-9](?:[0-9](?:[0-9]{2}[A-Z]| ?[0-9]{2} ?[0-9]{2})|\.[0-9]{3}\.[0-9]{3}|[A-Z][A-Z0-9][0-9])"
 )
 
 
 def _lettered_ids(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
+    if _DIGITS_OF_ONE.search(text, start, end + 24) is None:
+        return
     for candidate in _START.finditer(text, start, end):
         found = _ANY_OF_LETTERS.match(text, candidate.start())
         if found is not None:
             yield from _valid(_OF_LETTERS, text, found)
+
+
+def _long_ids(page: Page, start: int, end: int) -> Iterable[Place]:
+    """Numbers in which letters may stand for the digits."""
+    for match in _LONG_ID.pattern.finditer(page.text, start, end):
+        found = match[0]
+        if (found[:8].isupper() or found.islower()) and _is_valid(_LONG_ID, found):
+            yield match.span()
 
 
 RULES: Final = (
@@ -188,6 +205,8 @@ RULES: Final = (
         "national id with letters",
         "ID",
         _lettered_ids,
-        sieve=BEGINNING + relaxed(_ANY_OF_LETTERS),
+        sieve=(_DIGITS_OF_ONE.pattern, BEGINNING + relaxed(_ANY_OF_LETTERS)),
+        numbered=True,
     ),
+    Rule("national id with letters", "ID", _long_ids, long=True, sieve=_LONG_ID.written),
 )

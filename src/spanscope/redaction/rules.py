@@ -36,7 +36,9 @@ class Rule:
     sieve: str | tuple[str, ...] = ""
     """The same for RE2: a pattern that matches wherever there is something, or several that all do.
 
-    The rarest first.  See `relaxed` for how to make one of a pattern of `re`.  Made of the others if empty.
+    Of several, the first is looked for together with those of other rules, so it had better be short words;
+    the others are asked for only where it is found.  With `triggers`, these are the first.  See `relaxed` for
+    how to make a pattern of one of `re`.  Made of the other fields if empty.
     """
     labels: tuple[str, ...] = ()
     """Lower-case words, of which one begins at the beginning of a word where there is something to find."""
@@ -70,9 +72,9 @@ def matches_from(
     words: tuple[str, ...], pattern: re.Pattern[str], page: Page, start: int, end: int
 ) -> Iterable[re.Match[str]]:
     """The matches of `pattern` that begin where one of `words` stands, word by word."""
-    text, folded = page.text, page.folded
+    text, folded, piece = page.text, page.folded, page.folded_piece(start, end)
     for word in words:
-        at = folded.find(word, start, end)
+        at = folded.find(word, start, end) if word in piece else -1
         while at >= 0:
             match = pattern.match(text, at)
             if match is not None:
@@ -94,22 +96,19 @@ class Labels:
             else:
                 others.append(label)
         self.stems = frozenset(self._by_stem)
-        """The first letters of those that begin with a word; the others are looked up one by one."""
-        self._others = tuple(others)
+        """The first letters of those that begin with a word."""
+        self.others = tuple(others)
+        """What is looked up one by one."""
         self._ascii_others = tuple([label for label in others if label.isascii()])
-
-    def has_another(self, folded: str, *, is_ascii: bool) -> bool:
-        """Whether a text in lower case has one that is not found by its first letters."""
-        labels = self._ascii_others if is_ascii else self._others
-        return any(label in folded for label in labels)
 
     def places(self, page: Page, start: int, end: int) -> Iterable[Place]:
         """Where labels stand: from the beginning of a word, or of a later word of `homeAddress`."""
         text, folded = page.text, page.folded
         words = [label for stem in self.stems & page.stems(start, end) for label in self._by_stem[stem]]
-        words += self._ascii_others if text.isascii() else self._others
+        words += self._ascii_others if text.isascii() else self.others
+        piece = page.folded_piece(start, end)
         for label in words:
-            at = folded.find(label, start, end)
+            at = folded.find(label, start, end) if label in piece else -1
             while at >= 0:
                 after = at + len(label)
                 if at == 0 or not text[at - 1].isalnum() or not label[0].isascii() or begins_word(text, at):

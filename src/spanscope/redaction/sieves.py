@@ -8,10 +8,11 @@ Used by `scanner`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from spanscope.redaction.page import Page
+from spanscope.redaction.page import LONG_WORD, Page
 from spanscope.redaction.rules import Labels, Rule
 
 Sieve = Callable[[Page, int, int], Sequence[int]]
@@ -25,47 +26,86 @@ _BEGINNING = r"(?:^|[^A-Za-z0-9]|\\[nrtu])"
 _GAP = r"(?:[ .\-/()+]|\xc2\xa0|\xe2\x80.)"
 
 
+class _Words:
+    """Words to look for in a text in lower case, each only if those that stand within it are there.
+
+    `password` is looked for when `pass` was found, so that most texts are looked through for a third of them.
+    """
+
+    def __init__(self, ranks_of: Mapping[str, Iterable[int]]) -> None:
+        words = {word: tuple(ranks) for word, ranks in ranks_of.items()}
+        parts = {
+            word: max([other for other in words if other in word and other != word], key=len, default="")
+            for word in words
+        }
+        self._under = {
+            part: [(word, words[word]) for word, its_part in parts.items() if its_part == part]
+            for part in dict.fromkeys(parts.values())
+        }
+
+    def ranks_in(self, folded: str) -> set[int]:
+        """The ranks of all rules of which a word is in the text."""
+        found: set[int] = set()
+        there = [""]
+        for part in there:
+            for word, ranks in self._under.get(part, ()):
+                if word in folded:
+                    there.append(word)
+                    found.update(ranks)
+        return found
+
+
 def word_sieve(rules: Sequence[Rule]) -> Sieve:
     """The sieve of plain Python: digits and words are gathered once, what else it takes is looked up in the text."""
     by_stem: dict[str, list[int]] = {}
-    gates = []
+    by_word: dict[str, list[int]] = {}
     for rank, rule in enumerate(rules):
-        labels = Labels(rule.labels) if rule.labels else None
-        gates.append((rank, rule, labels))
-        for stem in labels.stems if labels is not None else ():
+        labels = Labels(rule.labels)
+        for stem in labels.stems:
             by_stem.setdefault(stem, []).append(rank)
+        for word in (*labels.others, *(() if rule.labels else rule.triggers)):
+            by_word.setdefault(word, []).append(rank)
     stems = frozenset(by_stem)
-    without_numbers = [gate for gate in gates if not (gate[1].numbered or gate[1].digits)]
+    ungated = [
+        rank
+        for rank, rule in enumerate(rules)
+        if not (rule.labels or rule.digits or rule.triggers or rule.long)
+    ]
+    by_digits = [(rule.digits, rank) for rank, rule in enumerate(rules) if rule.digits]
+    in_long_words = [(rank, _search_in_words(rule)) for rank, rule in enumerate(rules) if rule.long]
+    numbered = frozenset([rank for rank, rule in enumerate(rules) if rule.numbered or rule.digits])
+    everything = _Words(by_word)
+    in_ascii = _Words({word: ranks for word, ranks in by_word.items() if word.isascii()})
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
         text, folded = page.text, page.folded
         if start or end < len(folded):
             folded = folded[start:end]
-        numbers = _DIGIT.search(text, start, end) is not None
-        most = max([run[2] for run in page.runs(start, end)], default=0) if numbers else 0
-        labelled = {rank for stem in stems & page.stems(start, end) for rank in by_stem[stem]}
-        is_ascii = text.isascii()
+        chosen = (in_ascii if text.isascii() else everything).ranks_in(folded)
+        chosen.update(ungated)
         long_words = page.long_words(start, end)
-        chosen = []
-        for rank, rule, labels in gates if numbers else without_numbers:
-            if rule.digits:
-                if most >= rule.digits:
-                    chosen.append(rank)
-            elif labels is not None:
-                if rank in labelled or labels.has_another(folded, is_ascii=is_ascii):
-                    chosen.append(rank)
-            elif rule.long and not long_words:
-                continue
-            elif not rule.triggers:
-                chosen.append(rank)
-            else:
-                for word in rule.triggers:
-                    if word in folded:
-                        chosen.append(rank)
-                        break
-        return chosen
+        if long_words:
+            for rank, search in in_long_words:
+                if search(long_words):
+                    chosen.add(rank)
+        if _DIGIT.search(text, start, end) is None:
+            chosen -= numbered
+        else:
+            for stem in stems & page.stems(start, end):
+                chosen.update(by_stem[stem])
+            if runs := page.runs(start, end):
+                most = max([run[2] for run in runs])
+                chosen.update([rank for digits, rank in by_digits if most >= digits])
+        return sorted(chosen)
 
     return sieve
+
+
+def _search_in_words(rule: Rule) -> Callable[[str], object]:
+    """What looks for a rule in long words; one with very many alternatives is quicker to look itself."""
+    if isinstance(rule.sieve, str) and 0 < len(rule.sieve) < 200:
+        return re.compile(rule.sieve).search
+    return bool
 
 
 def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
@@ -78,46 +118,49 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
     options.encoding = re2.Options.Encoding.LATIN1  # bytes, which makes for smaller automata than UTF-8
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False
-    always: list[int] = []
-    families: dict[str, tuple[Any, list[int]]] = {}
-    """Of each its automaton, and for each of its patterns the rule's rank."""
-    further: dict[int, list[Match]] = {}
-    """What must match, too, asked only when the first pattern of a rule does: in the automaton of a family,
-    patterns that match often double its states."""
 
+    def automaton(patterns: Iterable[str]) -> Match:
+        together = re2.Set.SearchSet(options)
+        for pattern in patterns:
+            together.Add(pattern)
+        together.Compile()
+        match: Match = together.Match
+        return match
+
+    always: list[int] = []
+    families: dict[str, dict[int, str]] = {family: {} for family in _FAMILIES}
+    further: dict[int, list[Match]] = {}
+    """What must match, too, asked only when the first pattern of a rule does."""
     for rank, rule in enumerate(rules):
         patterns = patterns_for(rule)
         if not patterns:
             always.append(rank)
             continue
-        family = _family(rule)
-        if family not in families:
-            families[family] = (re2.Set.SearchSet(options), [])
-        families[family][0].Add(patterns[0])
-        families[family][1].append(rank)
-        for pattern in patterns[1:]:
-            alone = re2.Set.SearchSet(options)
-            alone.Add(pattern)
-            alone.Compile()
-            further.setdefault(rank, []).append(alone.Match)
-    for automaton, _ in families.values():
-        automaton.Compile()
-    everywhere: list[tuple[Match, list[int]]] = []
-    numbered: list[tuple[Match, list[int]]] = []
-    for family, (automaton, ranks) in families.items():
-        (numbered if family in _NUMBERED else everywhere).append((automaton.Match, ranks))
-    with_numbers = everywhere + numbered
+        families[_family(rule)][rank] = patterns[0]
+        if patterns[1:]:
+            further[rank] = [automaton([pattern]) for pattern in patterns[1:]]
+    members = [(automaton(one.values()), list(one)) if one else None for one in families.values()]
+    least = min([rule.digits for rule in rules if rule.digits], default=0)
+
+    @cache
+    def matchers(numbers: bool, long: bool, runs: bool) -> list[tuple[Match, list[int]]]:
+        """The automata that may find something, as far as it can be told at a lesser cost than by them."""
+        asked = (True, numbers, numbers, long, runs, runs)
+        return [one for one, is_asked in zip(members, asked, strict=True) if one is not None and is_asked]
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
         text = page.text
         if start or end < len(text):
             text = text[start:end]
-        matchers = everywhere if _DIGIT.search(text) is None else with_numbers
+        numbers = _DIGIT.search(text) is not None
+        long = len(text) > _LONG_TEXT or len(max(text.split(), key=len, default="")) >= LONG_WORD
+        runs = numbers and max([run[2] for run in page.runs(start, end)], default=0) >= least
+        several = matchers(numbers, long, runs)
         encoded = small = text.encode("utf-8", "replace")
-        found = [ranks[index] for match, ranks in matchers for index in match(encoded) or ()]
+        found = [ranks[index] for match, ranks in several for index in match(encoded) or ()]
         if len(encoded) > len(text) and _has_capitals_beyond(text):  # the sets fold ASCII letters only
             small = page.folded[start:end].encode("utf-8", "replace")
-            found += [ranks[index] for match, ranks in matchers for index in match(small) or ()]
+            found += [ranks[index] for match, ranks in several for index in match(small) or ()]
         if not found:
             return always
         chosen = {*always, *found}
@@ -125,6 +168,7 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
             for match in further[rank]:
                 if not match(encoded) and (small is encoded or not match(small)):
                     chosen.discard(rank)
+                    break
         return sorted(chosen)
 
     return sieve
@@ -136,35 +180,34 @@ def _has_capitals_beyond(text: str) -> bool:
     return beyond != beyond.lower()
 
 
+_FAMILIES: Final = ("words", "labels", "shapes", "long words", "runs of digits", "national")
+
+
 def _family(rule: Rule) -> str:
     """Patterns that share an automaton.
 
-    Too many that count, together, have states without end, each of which costs as much as a thousand bytes
-    when it is met for the first time: measured on texts not seen before.
+    Short words share one of a few thousand states, which are all met soon.  Patterns that count or go on for
+    long have, together, states without end, each of which costs as much as a thousand bytes when it is met
+    for the first time; so they stand apart, or are asked for by `further`.
     """
-    if rule.numbered or rule.digits:
-        if rule.type == "ADDRESS":
-            return "words with numbers" if rule.labels else "streets"
-        if rule.labels:
-            return "words with numbers"
-        return "national numbers" if rule.name in _NATIONAL else "numbers"
-    if rule.long:
-        return "long words"
-    if rule.type != "SECRET":
-        return "signs"
-    if rule.name in ("named secret", "secret-like value"):
-        return "long names"
-    return "signs" if rule.name == "vendor key" else "names"
+    if rule.digits:
+        return "national" if rule.name in _NATIONAL else "runs of digits"
+    if rule.numbered:
+        return "labels" if rule.labels else "shapes"
+    return "long words" if rule.long else "words"
 
 
 _NATIONAL: Final = frozenset({"national id", "national phone", "phone in context"})
-_NUMBERED: Final = frozenset({"words with numbers", "streets", "national numbers", "numbers"})
+_LONG_TEXT: Final = 4_096
+"""From here on an automaton is quicker than Python at finding out whether there is a long word."""
 
 
 def patterns_for(rule: Rule) -> list[str]:
     """The rule's sieve for RE2, over the bytes of UTF-8: patterns that all match; none when it has no sieve."""
     if rule.sieve:
-        several = rule.sieve if isinstance(rule.sieve, tuple) else (rule.sieve,)
+        several = list(rule.sieve) if isinstance(rule.sieve, tuple) else [rule.sieve]
+        if isinstance(rule.sieve, str) and rule.triggers and not rule.numbered:
+            several.insert(0, _any_word(rule.triggers))
         return [f"{_BEGINNING}(?:{_bytes(one)})" if rule.long else _bytes(one) for one in several]
     if rule.digits:
         return [rf"[0-9](?:{_GAP}*[0-9]){{{rule.digits - 1}}}"]
@@ -179,7 +222,11 @@ def patterns_for(rule: Rule) -> list[str]:
         others = [re.escape(label) for label in rule.labels if not label.isascii()]
         first = rf"(?:^|[^A-Za-z]|\\[nrt])(?i:{'|'.join(ascii_ones)})"
         return [_bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *others]))]
-    return [_bytes(f"(?i){'|'.join(map(re.escape, rule.triggers))}")] if rule.triggers else []
+    return [_bytes(_any_word(rule.triggers))] if rule.triggers else []
+
+
+def _any_word(words: Iterable[str]) -> str:
+    return f"(?i){'|'.join(map(re.escape, words))}"
 
 
 def _bytes(pattern: str) -> str:

@@ -168,7 +168,10 @@ RULES: Final = (
         "SECRET",
         _query,
         triggers=("?", "&", ";", "#", "%3d"),
-        sieve=r"(?i)[?&;#](?:x-|sig|cred|sec|access|auth|id_?t|refresh|oauth|api|key|code|token|client|pass|pwd|session|sid|jwt|ticket|assert|hmac|sas|se?_?token|sub|app|hap|private|user_?key|invite|otp|nonce|magic|reset|confirm|policy)[a-z_-]*=|%3d",
+        sieve=(
+            r"(?i)[?&;#](?:x-|sig|cred|sec|access|auth|id_?t|refresh|oauth|api|key|code|token|client|pass|pwd|session|sid|jwt|ticket|assert|hmac|sas|se?_?token|sub|app|hap|private|user_?key|invite|otp|nonce|magic|reset|confirm|policy)|%3d",
+            r"[?&;#][A-Za-z_-]*=|(?i:%3d)",
+        ),
     ),
     Rule("connection string", "SECRET", _connections, triggers=_CONNECTION_WORDS),
 )

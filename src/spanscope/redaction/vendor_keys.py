@@ -239,10 +239,19 @@ _WEBHOOK = re.compile(
 )
 
 
+_BY_BEGINNING: Final = {
+    two: tuple([prefix for prefix in _AFTER if prefix.startswith(two)])
+    for two in dict.fromkeys([prefix[:2] for prefix in _AFTER])
+}
+_BEGINNINGS = re.compile(rf"(?=[{re.escape(''.join({two[0] for two in _BY_BEGINNING}))}]){_BEFORE}(?=(..))")
+"""The first two characters of each word in which a prefix may begin."""
+
+
 def _prefixed(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     long_words = page.long_words(start, end)
-    for prefix in _AFTER:
+    begun = _BY_BEGINNING.keys() & _BEGINNINGS.findall(long_words)
+    for prefix in [prefix for two in sorted(begun) for prefix in _BY_BEGINNING[two]]:
         if prefix not in long_words:
             continue
         pattern = _pattern(prefix)
@@ -294,7 +303,10 @@ RULES: Final = (
         "SECRET",
         _prefixed,
         long=True,
-        sieve="|".join(re.escape(prefix) + from_pattern(after) for prefix, after in _AFTER.items()),
+        sieve=(
+            "|".join(map(re.escape, _AFTER)),
+            "|".join(re.escape(prefix) + from_pattern(after) for prefix, after in _AFTER.items()),
+        ),
     ),
     Rule(
         "webhook",
