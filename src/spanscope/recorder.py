@@ -23,7 +23,6 @@ from spanscope.scope import Scope, current_scope, parse_traceparent
 
 Note = tuple[Any, ...]
 """A function, and its arguments."""
-NewTrace = Callable[[], TraceRef | None]
 LOG_LIMIT: Final = 20_000
 """From here on a caller that adds a note places some itself: then the log does not grow further."""
 _HELP: Final = 16
@@ -60,12 +59,15 @@ class Recorder:
         self._max_queue = max_queue
         self._wake = wake
         self._placing = threading.RLock()
+        self._busy = False
+        """Whether a note is being placed: it has left the log, and its run may not be there yet."""
         self.warned_twice = False
 
     @property
     def runs(self) -> dict[int, Run]:
         """By run id: what is open, and for a short while what has ended (for late children)."""
-        self.catch_up()
+        if self.log or self._busy:
+            self.catch_up()
         return self.placed
 
     # --- the log --------------------------------------------------------------------------------------
@@ -86,8 +88,8 @@ class Recorder:
         """Place what is noted by now, at most `limit` notes.  Never raises, and waits for nobody for long."""
         if not self._placing.acquire(timeout=_WAITS_S):
             return
+        outer, self._busy, log = self._busy, True, self.log
         try:
-            log = self.log
             for _ in range(len(log) if limit is None else min(limit, len(log))):
                 try:
                     place, *facts = log.popleft()
@@ -95,6 +97,7 @@ class Recorder:
                 except Exception as fault:  # noqa: BLE001  the boundary of a note: the next one is placed
                     self.health.fault("place", fault)
         finally:
+            self._busy = outer
             self._placing.release()
 
     def rest(self) -> bool:
@@ -144,11 +147,12 @@ class Recorder:
         at_ns, scope = self.now(), current_scope()
         held = self._placing.acquire(timeout=_WAITS_S)
         try:
-            self.catch_up()
+            if self.log:
+                self.catch_up()
             self.seen.add(run_id.int)
             run = self.place(
                 at_ns, run_id, parent_run_id, handler, translate, ambient, current_block.get(), scope,
-                tags, metadata, serialized, options, lambda: self.new_trace(handler, scope),
+                tags, metadata, serialized, options,
             )  # fmt: skip
         finally:
             if held:
@@ -179,9 +183,12 @@ class Recorder:
         metadata: Any,
         serialized: Any,
         options: Any,
-        new_trace: NewTrace,
+        top: TraceRef | None = None,
     ) -> Run | None:
-        """Make the run that began at `at_ns`, with what was around it then.  For notes; see `start`."""
+        """Make the run that began at `at_ns`, with what was around it then.  For notes; see `start`.
+
+        `top` is the trace that it may have begun.
+        """
         key = run_id.int
         runs = self.placed
         twin = runs.get(key)
@@ -197,7 +204,7 @@ class Recorder:
             run.scope = scope
         parent = None if parent_run_id is None else runs.get(parent_run_id.int)
         if parent is None or parent.end_ns is not None or ambient is not parent_run_id or block is not None:
-            self._find_place(run, parent, parent_run_id, ambient, block, new_trace)
+            self._find_place(run, parent, parent_run_id, ambient, block, top)
         else:
             # Nearly every run: what the framework says, and nothing around it says otherwise.
             run.parent = parent
@@ -221,34 +228,30 @@ class Recorder:
         else:
             self.finish(run, output, error)
 
-    def finish(self, run: Run, output: Any = None, error: BaseException | None = None) -> None:
-        """Complete a run here and now."""
-        if self.complete(run, self.now(), output, error):
-            self._tell(run)
-
-    def complete(self, run: Run, at_ns: int, output: Any, error: BaseException | None) -> bool:
-        """Whether the run was open, and is complete now.  It is for the caller to queue it."""
+    def finish(
+        self, run: Run, output: Any = None, error: BaseException | None = None, at_ns: int | None = None
+    ) -> None:
+        """Complete a run, once: here and now, or when a note says."""
         if run.end_ns is not None:
             self.health.count("duplicate_events")
-            return False
-        if run.dropped:
+        elif run.dropped:
             self.forget(run)
-            return False
-        run.output = output
-        if error is not None:
-            run.error = error
-        run.end_ns = run.last_ns = at_ns
-        return True
+        else:
+            run.output = output
+            if error is not None:
+                run.error = error
+            run.end_ns = run.last_ns = self.now() if at_ns is None else at_ns
+            if at_ns is None and (self.log or self._busy):
+                # Behind what is noted by now: the worker is to see a run's children before its end.
+                self.log.append((self.queue.append, run))
+            else:
+                self.queue.append(run)
 
     def tell_late(self, run: Run) -> None:
         """More became known of a run that is written already: it is written again."""
         run.told_late = True
-        self._tell(run)
-
-    def _tell(self, run: Run) -> None:
-        """Have the worker look at the run, once it has seen all that is noted by now."""
         self.log.append((self.queue.append, run))
-        if len(self.log) > self.patience:
+        if self.patience <= 0:
             self.attend()
 
     def forget(self, run: Run) -> None:
@@ -294,7 +297,7 @@ class Recorder:
         parent_run_id: Any,
         ambient: Any,
         block: Run | None,
-        new_trace: NewTrace,
+        top: TraceRef | None,
     ) -> None:
         """Find the parent: the framework's word first, refined or replaced by what is open around us."""
         parent = named
@@ -315,7 +318,7 @@ class Recorder:
             run.late = parent.ended_by(run.start_ns)
             run.trace = parent.trace
             return
-        run.trace = self._begin_trace(run, new_trace() or TraceRef(self.catch_up))
+        run.trace = self._begin_trace(run, top or self.new_trace(run.handler, run.scope))
         if parent_run_id is not None:
             run.named_parent = parent_run_id.int
             run.trace.provisional = True

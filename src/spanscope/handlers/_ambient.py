@@ -40,7 +40,8 @@ def innermost(runs: Mapping[int, Run], *, besides: Source | None = None) -> Any:
     """
     if len(frameworks) == 1 and besides is None:
         return frameworks[0]()  # one framework is in use, as nearly always
-    return latest(runs, [read() for read in frameworks if read is not besides])
+    named = [read() for read in frameworks if read is not besides]
+    return named[0] if len(named) == 1 else latest(runs, named)
 
 
 def latest(runs: Mapping[int, Run], ids: Iterable[Any]) -> Any:

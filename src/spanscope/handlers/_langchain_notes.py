@@ -47,7 +47,7 @@ def start(
         ambient = _ambient.latest(recorder.placed, [ambient, *others])
     run = recorder.place(
         at_ns, run_id, parent_run_id, handler, translate, ambient, block, scope,
-        tags, metadata, serialized, options, lambda: top,
+        tags, metadata, serialized, options, top,
     )  # fmt: skip
     if top is not None:
         placed = recorder.placed.get(run_id.int)
@@ -73,8 +73,8 @@ def end(handler: Source, at_ns: int, run_id: Any, output: Any, error: BaseExcept
     run = recorder.placed.get(run_id.int)
     if run is None:
         recorder.health.count("unmatched_events")
-    elif recorder.complete(run, at_ns, output, error):
-        recorder.queue.append(run)
+    else:
+        recorder.finish(run, output, error, at_ns)
 
 
 def token(handler: Source, at_ns: int, run_id: Any, text: Any, chunk: Any) -> None:
