@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spanscope import semconv
-from spanscope.config import content_policy
+from spanscope.config import DEFAULT, DEFAULT_CONTENT, content_policy
 from spanscope.drafts import Draft
 from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Recorder
 from spanscope.runs import Run, TraceRef, span_id_of
+from spanscope.scope import Scope
 
 SECOND_NS: Final = 1_000_000_000
 _PLACED_AT_ONCE: Final = 64
@@ -127,10 +128,7 @@ class Assembler:
         if run.finished or run.end_ns is None:
             return None
         run.finished = True
-        self.open.pop(id(run), None)
-        draft = self._draft(run, None)
-        self._let_go(run)
-        return draft
+        return self._last_draft(run)
 
     def _note(self, run: Run) -> None:
         run.noted = True
@@ -142,8 +140,8 @@ class Assembler:
         except Exception as fault:  # noqa: BLE001  the boundary of a span: the trace goes on without these facts
             self._recorder.health.fault("assemble", fault)
         above = run.parent
-        if above is not None and run.handler.is_step(run):
-            above.kind = above.kind or "graph"
+        if above is not None and above.kind is None and run.handler.is_step(run):
+            above.kind = "graph"
         if run.handler.is_model_call(run):
             while above is not None:
                 above.inner_call = True
@@ -151,9 +149,13 @@ class Assembler:
         elif run.kind == "embedding" and above is not None and above.kind == "embedding":
             above.inner_call = True  # a framework's, on a client that is recorded too
 
-    def _let_go(self, run: Run) -> None:
+    def _last_draft(self, run: Run) -> Draft | None:
+        """The draft of a run that is over, of which no more is kept than late children ask for."""
+        self.open.pop(id(run), None)
+        draft = self._draft(run, None)
         self._ended.append(run)
         self._keep_or_unload(run)
+        return draft
 
     def _keep_or_unload(self, run: Run) -> None:
         trace = run.trace.resolve()
@@ -198,16 +200,13 @@ class Assembler:
     def _abandon(self, run: Run) -> Draft | None:
         run.end_ns = run.last_ns
         run.finished = run.abandoned = True
-        self.open.pop(id(run), None)
-        draft = self._draft(run, None)
-        self._let_go(run)
-        return draft
+        return self._last_draft(run)
 
     def _draft(self, run: Run, status: str | None, *, again: bool = False) -> Draft | None:
         """What is known of the run by now; None for one that is not stored."""
         if run.hidden:
             return None
-        trace = run.trace.resolve()
+        trace, handler = run.trace.resolve(), run.handler
         # Its own, also after a move: the start of a span tells the store what it is that moved.
         offset_ns = run.trace.offset_ns
         draft = Draft(
@@ -215,51 +214,56 @@ class Assembler:
             span_id=run.span_id,
             start_ns=run.start_ns + offset_ns,
             status=status or "ok",
-            pricing=run.handler.settings.pricing,
+            pricing=handler.settings.pricing,
+            error=run.error,
         )
         facts = draft.facts
         self._parentage(run, trace, draft)
         if run.end_ns is not None:
             facts["end_ns"] = run.end_ns + offset_ns
-        draft.error = run.error
-        for stage, part in (("assemble", self._tell), ("translate", run.translate)):
-            try:
-                part(run, draft)
-            except Exception as fault:  # noqa: BLE001  the boundary of a span: it goes on without these facts
-                self._recorder.health.fault(stage, fault)
-                draft.attributes[semconv.EXTRACT_ERRORS] = [stage]
+        try:
+            self._tell(run, trace, draft)
+        except Exception as fault:  # noqa: BLE001  the boundary of a span: it goes on without these facts
+            self._lost("assemble", fault, draft)
+        try:
+            run.translate(run, draft)
+        except Exception as fault:  # noqa: BLE001  as above
+            self._lost("translate", fault, draft)
         if run.abandoned:
             status = "abandoned"
             draft.attributes[semconv.LAST_ACTIVITY_MS] = (run.last_ns - run.start_ns) / 1_000_000
-        draft.content = _content_policy(run, facts.get("kind", "span"))
+        kind = facts.get("kind", "span")
+        draft.content = _content_policy(run, kind)
         if status is not None:
             draft.status = status
         if draft.status == "cancelled":
             self._cancelled.append((run, run.error))
         if draft.events:
             draft.events = [{**e, "time_ns": e["time_ns"] + offset_ns} for e in draft.events]
-        if run.inner_call and facts.get("kind") in semconv.MODEL_KINDS:
+        if run.inner_call and kind in semconv.MODEL_KINDS:
             facts["usage_in_children"] = True
         if status is None and not again:
             self._recorder.health.counters["spans_recorded"] += 1
         return draft
 
+    def _lost(self, stage: str, fault: Exception, draft: Draft) -> None:
+        self._recorder.health.fault(stage, fault)
+        draft.attributes[semconv.EXTRACT_ERRORS] = [stage]
+
     def _parentage(self, run: Run, trace: TraceRef, draft: Draft) -> None:
-        above = run.visible_parent()
+        parent = run.parent
+        above = parent if parent is None or not parent.hidden else run.visible_parent()
         if above is not None:
             draft.facts["parent_id"] = above.span_id
             draft.facts["parent_source"] = run.parent_source
-        elif run.named_parent is not None and run.parent is None:
+        elif run.named_parent is not None and parent is None:
             draft.facts["parent_id"] = span_id_of(run.named_parent)
             draft.facts["parent_source"] = "framework"
             draft.attributes[semconv.PARENT_MISSING] = True
         elif trace.remote_parent is not None:
             draft.facts["parent_id"] = trace.remote_parent
             draft.facts["parent_source"] = "remote"
-        top: Run | None = run.parent
-        while top is not None and top.parent is not None:
-            top = top.parent
-        if run.late or (top is not None and run.end_ns and top.end_ns and run.end_ns > top.end_ns):
+        if run.late or _outlived_root(run):
             draft.attributes[semconv.LATE] = True
         if run.reused:
             draft.attributes[semconv.RUN_ID_REUSED] = True
@@ -293,28 +297,25 @@ class Assembler:
         if len(self._correlated) > self._linger_runs:
             self._correlated.pop(next(iter(self._correlated)))
 
-    def _tell(self, run: Run, draft: Draft) -> None:
+    def _tell(self, run: Run, trace: TraceRef, draft: Draft) -> None:
         """Whose the run is, its tags, prompt and metadata, and what the user set on it."""
-        scope, own, facts = run.scope, run.handler.scope, draft.facts
+        handler, scope, parent, facts = run.handler, run.scope, run.parent, draft.facts
+        own: Scope = handler.scope
         facts.update(own.facts)
         if scope is not None:
             facts.update(scope.facts)
         facts.update(run.known)
-        facts.update(run.trace.resolve().facts)
-        outermost = run.parent is None
-        tags = [
-            *(own.tags if outermost else ()),
-            *(scope.tags if scope is not None else ()),
-            *(run.handler.own_tags(run.tags) if run.tags else ()),
-        ]
+        facts.update(trace.facts)
+        tags = handler.own_tags(run.tags) if run.tags else []
+        metadata = {}
+        if run.metadata:
+            metadata = handler.own_metadata(run.metadata, parent.metadata if parent is not None else None)
+        for around in (scope, own if parent is None else None):
+            if around is not None:
+                tags = [*around.tags, *tags]
+                metadata = {**around.metadata, **metadata}
         if tags:
             facts["tags"] = tuple(dict.fromkeys(tags))
-        metadata = dict(own.metadata) if outermost else {}
-        if scope is not None:
-            metadata.update(scope.metadata)
-        if run.metadata:
-            above = run.parent.metadata if run.parent is not None else None
-            metadata.update(run.handler.own_metadata(run.metadata, above))
         if metadata:
             draft.attributes[semconv.METADATA] = metadata
         if run.linked_trace is not None:
@@ -353,11 +354,24 @@ def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:
         yield run.scope.metadata
 
 
+def _outlived_root(run: Run) -> bool:
+    """Whether the outermost run above it had ended when it did."""
+    top = run.parent
+    if top is None or run.end_ns is None:
+        return False
+    while top.parent is not None:
+        top = top.parent
+    return top.end_ns is not None and run.end_ns > top.end_ns
+
+
 def _content_policy(run: Run, kind: str) -> str:
     """The word of the call goes before that of the block around it, and this before the handler's."""
+    rules: Mapping[str, str] = run.handler.settings.content
     asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, MAPPINGS) else None
     around = run.scope.content if run.scope is not None else None
-    return content_policy(kind, asked, around, run.handler.settings.content)
+    if asked or around:
+        return content_policy(kind, asked, around, rules)
+    return rules.get(kind) or rules.get(DEFAULT) or DEFAULT_CONTENT
 
 
 def _unload(run: Run) -> None:

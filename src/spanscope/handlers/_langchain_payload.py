@@ -80,7 +80,7 @@ def _text(value: Any) -> str | None:
 
 def own_metadata(metadata: Any, above: Any) -> dict[str, Any]:
     """The user's own keys, without what the parent has too and what stands elsewhere in the span."""
-    if not isinstance(metadata, MAPPINGS):
+    if not isinstance(metadata, MAPPINGS) or _KNOWN_METADATA.issuperset(metadata):
         return {}
     inherited = above if isinstance(above, MAPPINGS) else {}
     return {
@@ -101,23 +101,25 @@ def own_tags(tags: Any) -> list[str]:
 # --- all kinds -----------------------------------------------------------------------------------------
 
 
-def _common(run: Run, draft: Draft, kind: str, name: str | None) -> None:
-    facts = draft.facts
+def _common(run: Run, draft: Draft, kind: str) -> None:
+    """What runs of all kinds may have."""
+    facts, metadata, error = draft.facts, run.metadata, run.error
     facts["kind"], facts["framework"] = kind, FRAMEWORK
-    facts["name"] = name or _class_name(run.serialized) or kind
-    attributes = draft.attributes
-    metadata = _metadata(run)
-    if "langgraph_node" in metadata:
+    name = _options(run).get("name")
+    facts["name"] = name if type(name) is str and name else _class_name(run.serialized) or kind
+    if metadata and "langgraph_node" in metadata and isinstance(metadata, MAPPINGS):
+        attributes = draft.attributes
         attributes[semconv.GRAPH_NODE] = metadata["langgraph_node"]
         attributes[semconv.GRAPH_STEP] = metadata.get("langgraph_step")
         if (namespace := metadata.get("langgraph_checkpoint_ns")) is not None:
             attributes[semconv.CHECKPOINT_NS] = namespace
-    for tag in run.tags or ():
-        if isinstance(tag, str) and tag.startswith(RETRY_TAG):
-            attributes[semconv.ATTEMPT] = int(tag.removeprefix(RETRY_TAG))
-    draft.status = status_of(run.error, is_root=run.parent is None)
-    if run.error is not None:
-        _failure(run.error, draft)
+    if run.tags:
+        for tag in run.tags:
+            if isinstance(tag, str) and tag.startswith(RETRY_TAG):
+                draft.attributes[semconv.ATTEMPT] = int(tag.removeprefix(RETRY_TAG))
+    draft.status = status_of(error, is_root=run.parent is None)
+    if error is not None:
+        _failure(error, draft)
 
 
 def _failure(error: BaseException, draft: Draft) -> None:
@@ -149,35 +151,38 @@ def _class_name(serialized: Any) -> str | None:
     return path[-1] if isinstance(path, list) and path and isinstance(path[-1], str) else None
 
 
-def _options_name(run: Run) -> str | None:
-    name = run.options.get("name") if isinstance(run.options, MAPPINGS) else None
-    return name if isinstance(name, str) else None
+def _options(run: Run) -> Mapping[str, Any]:
+    return run.options if isinstance(run.options, MAPPINGS) else {}
 
 
 # --- chains, graphs, prompts, parsers ----------------------------------------------------------------------
 
+_RUN_TYPES: Final = ("prompt", "parser", "retriever", "tool", "llm")
+
 
 def chain(run: Run, draft: Draft) -> None:
-    run_type = run.options.get("run_type") if isinstance(run.options, MAPPINGS) else None
-    kind = run_type if run_type in ("prompt", "parser", "retriever", "tool", "llm") else run.kind or "chain"
-    if kind == "graph" and _metadata(run).get("ls_integration") == "langchain_create_agent":
-        kind = "agent"
-    _common(run, draft, kind, _options_name(run))
+    kind = _options(run).get("run_type")
+    if kind not in _RUN_TYPES:
+        kind = run.kind or "chain"
+        if kind == "graph" and _metadata(run).get("ls_integration") == "langchain_create_agent":
+            kind = "agent"
+    _common(run, draft, kind)
     if kind == "prompt" and run.serialized is not None:
         draft.facts["prompt_hash"] = _template_text(run.serialized)
+    attributes, outermost = draft.attributes, run.parent is None
     shaped, content = run.payload if isinstance(run.payload, tuple) else (run.payload, None)
     if shaped is not None:
-        draft.attributes[semconv.INPUT_SHAPE] = shaped
-    if run.parent is None and content is not None and (asked := input_text(content)) is not None:
+        attributes[semconv.INPUT_SHAPE] = shaped
+    if outermost and content is not None and (asked := input_text(content)) is not None:
         draft.inputs.append(asked)
     if run.interrupted and draft.status == "ok":
         draft.status = "interrupted"
     if run.resumed:
-        draft.attributes[semconv.RESUMED] = True
+        attributes[semconv.RESUMED] = True
     shaped, content = run.output if isinstance(run.output, tuple) else (run.output, None)
     if shaped is not None:
-        draft.attributes[semconv.OUTPUT_SHAPE] = shaped
-    if run.parent is None and content is not None and (answered := output_text(content)) is not None:
+        attributes[semconv.OUTPUT_SHAPE] = shaped
+    if outermost and content is not None and (answered := output_text(content)) is not None:
         draft.outputs.append(answered)
 
 
@@ -200,11 +205,11 @@ def _template_text(serialized: Any) -> str:
 
 
 def llm(run: Run, draft: Draft) -> None:
-    options = run.options if isinstance(run.options, MAPPINGS) else {}
+    options = _options(run)
     params = options.get("invocation_params")
     params = params if isinstance(params, MAPPINGS) else {}
     metadata = _metadata(run)
-    _common(run, draft, "llm", _options_name(run))
+    _common(run, draft, "llm")
     answer = run.output if isinstance(run.output, model.Answer) else None
     if answer is not None and run.chunks:
         answer = taken_once(answer, run.usage, run.usages)
@@ -231,9 +236,6 @@ def _asked(run: Run, draft: Draft, call: model.Call) -> None:
         draft.inputs = [Message("prompt", text) for text in run.payload]
         return
     draft.inputs = messages_in(run.payload)
-    system = [message.text for message in draft.inputs if message.role in ("system", "developer")]
-    if system:
-        draft.facts["prompt_hash"] = "\n".join(system)
 
 
 def _answered(run: Run, draft: Draft, call: model.Call) -> None:
@@ -297,8 +299,8 @@ def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
 
 
 def tool(run: Run, draft: Draft) -> None:
-    _common(run, draft, "tool", _options_name(run))
-    if isinstance(run.options, MAPPINGS) and (call_id := run.options.get("tool_call_id")):
+    _common(run, draft, "tool")
+    if call_id := _options(run).get("tool_call_id"):
         draft.attributes[semconv.TOOL_CALL_ID] = call_id
     asked = run.payload
     if asked is not None:
@@ -316,7 +318,7 @@ def tool(run: Run, draft: Draft) -> None:
 
 
 def retriever(run: Run, draft: Draft) -> None:
-    _common(run, draft, "retriever", _options_name(run))
+    _common(run, draft, "retriever")
     if isinstance(run.payload, str):
         draft.inputs.append(Message("query", run.payload))
     if run.output is None:

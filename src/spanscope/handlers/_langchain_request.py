@@ -57,34 +57,42 @@ def provider(call: Call) -> Facts:
 
 
 def temperature(call: Call) -> Facts:
-    return _number("temperature", call, "ls_temperature", ("temperature",))
+    return _number("temperature", call, "ls_temperature", _TEMPERATURE)
 
 
 def max_tokens(call: Call) -> Facts:
     return _number("max_tokens", call, "ls_max_tokens", _LIMITS)
 
 
-_LIMITS: Final = (
-    *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"),
-    *("maxTokens", "max_tokens_to_sample"),
+_TEMPERATURE: Final = {"temperature": None}
+_LIMITS: Final = dict.fromkeys(
+    (
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"),
+        *("maxTokens", "max_tokens_to_sample"),
+    )
 )
-_NESTED: Final = ("generation_config", "inferenceConfig", "options", "params", "model_kwargs", "parameters")
+"""Names in the order of trust; as keys, so that one look says whether any of them was given."""
+_NESTED: Final = dict.fromkeys(
+    ("generation_config", "inferenceConfig", "options", "params", "model_kwargs", "parameters")
+)
 """Under which some clients put what others give directly."""
 
 
-def _number(name: str, call: Call, official: str, names: tuple[str, ...]) -> Facts:
+def _number(name: str, call: Call, official: str, names: Mapping[str, None]) -> Facts:
     if is_number(value := call.metadata.get(official)):
         return {name: value}
     params = call.params
-    for key in names:
-        if is_number(value := params.get(key)):
-            return {name: value}
-    for key in _NESTED:
-        if isinstance(inner := params.get(key), Mapping):
-            for own in names:
-                if is_number(value := inner.get(own)):
-                    return {name: value}
-    return NOTHING
+    found = _number_under(names, params)
+    if found is None and not _NESTED.keys().isdisjoint(params):
+        inner = (params[key] for key in _NESTED if isinstance(params.get(key), MAPPINGS))
+        found = next((one for held in inner if (one := _number_under(names, held)) is not None), None)
+    return NOTHING if found is None else {name: found}
+
+
+def _number_under(names: Mapping[str, None], params: Mapping[str, Any]) -> int | float | None:
+    if names.keys().isdisjoint(params):
+        return None
+    return next((params[key] for key in names if is_number(params.get(key))), None)
 
 
 def is_number(value: Any) -> bool:
