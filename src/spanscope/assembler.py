@@ -214,8 +214,14 @@ class Assembler:
             span_id=run.span_id,
             start_ns=run.start_ns + offset_ns,
             status=status or "ok",
-            pricing=handler.settings.pricing,
+            # Given, for a dataclass makes its own at twice the cost.
+            facts={},
+            attributes={},
+            events=[],
+            inputs=[],
+            outputs=[],
             error=run.error,
+            pricing=handler.settings.pricing,
         )
         facts = draft.facts
         self._parentage(run, trace, draft)

@@ -9,7 +9,7 @@ Pure; runs on the worker thread, called by `_langchain_payload`.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from spanscope import semconv
 from spanscope.handlers._langchain_request import (
@@ -17,6 +17,7 @@ from spanscope.handlers._langchain_request import (
     Answer,
     Call,
     Facts,
+    field,
     is_number,
     max_tokens,
     provider,
@@ -33,7 +34,6 @@ from spanscope.providers import finish, rate_limits, request_id_of, whole_argume
 from spanscope.providers.reading import MAPPINGS, get, text
 
 __all__ = ["ATTRIBUTES", "BOTH", "FACTS", "Answer", "Call", "read"]
-T = TypeVar("T")
 
 
 _REPEATS_REQUEST: Final = frozenset(
@@ -106,7 +106,7 @@ def _raw_finish_reason(answer: Answer) -> str | None:
 
 def _refused(answer: Answer) -> bool:
     """OpenAI's refusal: a field of a chat completion, a block of a response."""
-    if (getattr(answer.message, "additional_kwargs", None) or NOTHING).get("refusal"):
+    if (field(answer.message, "additional_kwargs") or NOTHING).get("refusal"):
         return True
     content = answer.content
     return isinstance(content, list) and any(
@@ -126,7 +126,7 @@ def tool_calls(call: Call) -> tuple[Facts, Facts]:
         return NOTHING, NOTHING
     if not (answer.tool_calls or answer.invalid_tool_calls):
         # OpenAI's older form, which LangChain does not take for a call of a tool.
-        called = (getattr(answer.message, "additional_kwargs", None) or NOTHING).get("function_call")
+        called = (field(answer.message, "additional_kwargs") or NOTHING).get("function_call")
         if not isinstance(called, MAPPINGS) or not called.get("name"):
             return NOTHING, NOTHING
         whole = whole_arguments(called.get("arguments"))
@@ -147,11 +147,11 @@ def _pieces(answer: Answer) -> list[tuple[Any, Any]]:
     info, message = answer.generation_info, answer.message
     if "token_count" in info and isinstance(listed := info.get("tool_calls"), list):
         return list(map(_piece, listed))  # Cohere's stream adds every call twice, once in pieces.
-    streamed = getattr(message, "tool_call_chunks", None)
+    streamed = field(message, "tool_call_chunks")
     if streamed and (len(streamed) == 1 or all(one.get("name") for one in streamed)):
         return list(map(_piece, streamed))
     if streamed or answer.invalid_tool_calls:
-        raw = (getattr(message, "additional_kwargs", None) or NOTHING).get("tool_calls")
+        raw = (field(message, "additional_kwargs") or NOTHING).get("tool_calls")
         return list(map(_piece, raw)) if isinstance(raw, list) else list(map(_piece, streamed or ()))
     return []
 
@@ -191,7 +191,7 @@ def response_id(call: Call) -> Facts:
         return NOTHING
     found = answer.response_metadata.get("id") or answer.llm_output.get("id")
     if not found:
-        found = getattr(answer.message, "id", None)
+        found = field(answer.message, "id")
         if not isinstance(found, str) or found.startswith(("run-", "lc_")):
             return NOTHING
     return {semconv.RESPONSE_ID: found} if isinstance(found, str) else NOTHING
@@ -259,23 +259,18 @@ BOTH: Final[tuple[Callable[[Call], tuple[Facts, Facts]], ...]] = (usage, tool_ca
 def read(call: Call, facts: Facts, attributes: Facts) -> list[str]:
     """Put all facts of the call where they belong; the names of the readers that failed."""
     failed: list[str] = []
-
-    def keep(both: tuple[Facts, Facts]) -> None:
-        facts.update(both[0])
-        attributes.update(both[1])
-
-    _fill(FACTS, call, facts.update, failed)
-    _fill(ATTRIBUTES, call, attributes.update, failed)
-    _fill(BOTH, call, keep, failed)
-    return failed
-
-
-def _fill(
-    readers: tuple[Callable[[Call], T], ...], call: Call, keep: Callable[[T], None], failed: list[str]
-) -> None:
-    for reader in readers:
+    for readers, keep in ((FACTS, facts.update), (ATTRIBUTES, attributes.update)):
+        for reader in readers:
+            try:
+                if found := reader(call):
+                    keep(found)
+            except Exception:  # noqa: BLE001  the boundary of a fact: it is lost and named, the others stay
+                failed.append(reader.__name__)
+    for read_both in BOTH:
         try:
-            if found := reader(call):
-                keep(found)
-        except Exception:  # noqa: BLE001  the boundary of a fact: it is lost and named, the others stay
-            failed.append(reader.__name__)
+            more_facts, more_attributes = read_both(call)
+            facts.update(more_facts)
+            attributes.update(more_attributes)
+        except Exception:  # noqa: BLE001  as above
+            failed.append(read_both.__name__)
+    return failed

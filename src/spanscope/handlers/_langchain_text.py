@@ -2,7 +2,7 @@
 
 import json
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from spanscope.drafts import Message
@@ -36,38 +36,41 @@ def _block(block: Any) -> str:
 
 def message_of(frozen: FrozenMessage) -> Message:
     """Role and text of a message; the tools that it calls are part of its text."""
-    message, content = frozen
+    return _message(*frozen)
+
+
+_read: dict[int, tuple[weakref.ref[Any], Any, Any, Message]] = {}
+"""Messages that were read, by identity while they live: an agent sends them again at each step."""
+
+
+def _message(message: Any, content: Any) -> Message:
+    key = id(message)
+    known = _read.get(key)
     # Of its fields, and not as attributes: asking a pydantic model for one that it lacks costs as much as
     # all the rest here.
     fields = vars(message)
+    calls = fields.get("tool_calls")
+    if known is not None and known[0]() is message and known[1] is content and known[2] is calls:
+        return known[3]
     role = fields.get("type") or type(message).__name__
     if role == "chat":
         role = fields.get("role", role)
+    if "Chunk" in role:
+        role = str(role).removesuffix("MessageChunk").lower()
     text = content if type(content) is str else block_text(content)
-    if calls := fields.get("tool_calls"):
-        text = _with_calls(message, text, calls)
-    return Message(str(role).removesuffix("MessageChunk").lower() if "Chunk" in role else role, text)
-
-
-_told: dict[int, tuple[weakref.ref[Any], Any, str, str]] = {}
-"""Texts of messages that call tools, by identity while they live: an agent sends them again at each step."""
-
-
-def _with_calls(message: Any, text: str, calls: Any) -> str:
-    key = id(message)
-    known = _told.get(key)
-    if known is not None and known[0]() is message and known[1] is calls and known[2] is text:
-        return known[3]
-    lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
-    told = "\n".join([text, *lines] if text else lines)
-    _told[key] = weakref.ref(message, lambda _: _told.pop(key, None)), calls, text, told
-    return told
+    if calls:
+        lines = [f"{call.get('name')}({to_json(call.get('args'))})" for call in calls]
+        text = "\n".join([text, *lines] if text else lines)
+    read = Message(role, text)
+    if type(content) is str:  # a list may be changed in place
+        _read[key] = weakref.ref(message, lambda _: _read.pop(key, None)), content, calls, read
+    return read
 
 
 def messages_in(values: Iterable[Any] | FrozenMessages) -> list[Message]:
     """The messages of a list, in each of the forms that LangChain takes them in."""
     if isinstance(values, FrozenMessages):
-        return list(map(message_of, values.each()))
+        return list(map(_message, values.messages, values.contents))
     return [said for value in values if (said := _said(value)) is not None]
 
 
@@ -103,8 +106,18 @@ def _spoken(frozen: Any, roles: frozenset[str]) -> Message | None:
     values = frozen.get("messages") if isinstance(frozen, dict) else frozen
     if not isinstance(values, list | FrozenMessages):
         return None
-    said = messages_in(values)
-    return next((m for m in reversed(said) if m.role.lower() in roles), said[-1] if said else None)
+    last = None
+    for said in _newest_first(values):
+        if said.role.lower() in roles:
+            return said
+        last = last or said
+    return last
+
+
+def _newest_first(values: list[Any] | FrozenMessages) -> Iterator[Message]:
+    if isinstance(values, FrozenMessages):
+        return map(_message, reversed(values.messages), reversed(values.contents))
+    return filter(None, map(_said, reversed(values)))
 
 
 def _text_under(frozen: Any, keys: tuple[str, ...]) -> str | None:
