@@ -24,7 +24,7 @@ from spanscope.handlers import _ambient
 from spanscope.handlers import _langchain_notes as notes
 from spanscope.handlers import _langchain_payload as payload
 from spanscope.handlers._ambient import frameworks
-from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, shape, whole
+from spanscope.handlers._freeze import freeze, freeze_message, freeze_messages, is_message, shape, whole
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langgraph import STEP_TAG
 from spanscope.handlers._source import Handler
@@ -244,7 +244,7 @@ class ObsHandler(Handler, _Base):
         self._over("on_llm_error", _answer, kwargs.get("response"), run_id, error)
 
     def on_tool_end(self, output: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
-        self._over("on_tool_end", freeze, output, run_id)
+        self._over("on_tool_end", _result, output, run_id)
 
     def on_tool_error(self, error: Any = None, /, *_: Any, run_id: Any = None, **kwargs: Any) -> None:
         self._over("on_tool_error", _nothing, None, run_id, error)
@@ -326,6 +326,10 @@ def _found(documents: Any) -> tuple[int, list[tuple[Any, Any, Any]]]:
     """How many documents, and of each its id, text and metadata."""
     kept = [(getattr(one, "id", None), one.page_content, one.metadata) for one in documents[:200]]
     return len(documents), kept
+
+
+def _result(output: Any) -> Any:
+    return freeze_message(output) if is_message(output) else freeze(output)
 
 
 def _nothing(_: Any) -> None:
