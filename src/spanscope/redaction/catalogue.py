@@ -3,7 +3,9 @@
 from typing import Final
 
 from spanscope.redaction import (
+    addresses,
     assignments,
+    blocks,
     cards,
     emails,
     guesses,
@@ -13,6 +15,7 @@ from spanscope.redaction import (
     network,
     phones,
     places,
+    streets,
     structures,
     vendor_keys,
     wallets,
@@ -31,6 +34,9 @@ RULES: Final[tuple[Rule, ...]] = (
     *labelled.RULES,
     *wallets.RULES,
     *network.RULES,
+    *addresses.RULES,
+    *blocks.RULES,
+    *streets.RULES,
     *places.RULES,
     *phones.RULES,
 )

@@ -39,7 +39,7 @@ _OTHER_WORDS: Final = frozenset(
 )
 _WORD = re.compile(r"[^\W\d_]+")
 PHONE_SIEVE: Final = (
-    "(?i:(?:^|[^A-Za-z])(?:"
+    r"(?i:(?:^|[^A-Za-z]|\\[nrt])(?:"
     + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if word.isascii()))
     + "|(?:me|us|him|her|them)[^A-Za-z]+at)(?:$|[^A-Za-z]))|"
     + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if not word.isascii()))
@@ -49,7 +49,7 @@ PHONE_SIEVE: Final = (
 
 def is_about_a_phone(page: Page, at: int) -> bool:
     """Whether the nearest telling word before `at` is one of telephones."""
-    before = page.folded[max(0, at - REACH) : at]
+    before = page.folded[max(0, at - REACH) : at].replace("\\n", "\n").replace("\\t", "\t")
     line = before.rfind("\n")
     if line >= 0 and before[line + 1 :].strip():
         before = before[line + 1 :]
