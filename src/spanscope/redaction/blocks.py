@@ -18,11 +18,10 @@ from spanscope.redaction.words import either
 REACH: Final = 200
 """How many characters behind a street its last line may end."""
 
-_EDGE = r"(?:(?<![\w.,$€£#:/\-])|(?<=\\[nrt]))"
 CAPITAL: Final = r"[^\W\d_a-zß-öø-ÿ]"
 """A letter that is no small one of Latin-1: capitals, and letters of scripts and alphabets beyond."""
-NAME: Final = rf"{CAPITAL}[\w'’.\-]{{0,30}}"
-WORD: Final = r"[^\W\d_][\w'’.\-]{0,30}"
+NAME: Final = rf"{CAPITAL}[\w'’.\-]{{0,30}}+"
+WORD: Final = r"[^\W\d_][\w'’.\-]{0,30}+"
 _SMALL = r"[^\W\d_]{1,5}\.?"
 TOWN: Final = rf"{NAME}(?: (?:{_SMALL} ){{0,2}}[(/]?{NAME}\)?){{0,3}}"
 _BREAK = r"[ \t]{0,4},?[ \t]{0,4}(?:(?:\r?\n|\\[nr])[>|?}* \t,]{0,8}){1,3}"
@@ -41,7 +40,7 @@ _PREFIX = r"(?:[A-Z]{1,3}-|(?:CP|C\.P\.|PLZ|CEP:?|T\.?K\.?|Τ\.?Κ\.?) )?"
 """What may stand before a postal code: the country, or that it is one."""
 _CODE = (
     rf"(?:{_PREFIX}(?:[0-9]{{5}}-[0-9]{{3,4}}|[0-9]{{4}}-[0-9]{{3}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|[0-9]{{4}} ?[A-Z]{{2}}"
-    rf"|[0-9]{{4,8}}|[0-9]{{3}}(?= {CAPITAL}))|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{{1,2}}[0-9][A-Z0-9]? ?[0-9][A-Z]{{2}})(?!\w)"
+    rf"|[0-9]{{4,8}}|[0-9]{{3}}(?= {CAPITAL}))|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{{1,2}}[0-9][A-Z0-9]? ?[0-9][A-Z]{{2}})(?!\w|[ .\-]?[0-9])"
 )
 """A postal code: digits, as the Dutch, the Canadian or the British one."""
 STATES: Final = (
@@ -75,7 +74,24 @@ _TO_COUNTRY = re.compile(
 )
 _TO_TOWN = re.compile(rf"(?:, {TOWN}){{1,2}}")
 _TO_TOWN_OF_UNIT = re.compile(rf"{_EITHER_GAP}{TOWN}")
-_BEFORE = re.compile(rf"(?:(?<![\w.]){UNIT}{_EITHER_GAP})?(?:{_EDGE}[0-9]{{1,6}},? )?(?:{NAME} and )?\Z")
+_UNIT_AHEAD = re.compile(rf"(?<![\w.]){UNIT}{_EITHER_GAP}\Z")
+_UNIT_WORD_AHEAD = re.compile(rf"(?<![\w.])(?i:{'|'.join(_UNIT_WORDS)})\.? ?#?\Z")
+_NUMBER_AHEAD = re.compile(r"[0-9](?:(?<![\w.,$€£#:/\-].)|(?<=\\[nrt].))[0-9]{0,5},? \Z")
+_NAME_AHEAD = re.compile(rf"(?:(?<!\w)|(?<=\\[nrt])){NAME} and \Z")
+
+
+def _from(text: str, first: int) -> int:
+    """Where an address begins whose street does at `first`: at the flat, or at another number or street before it."""
+    number = _NUMBER_AHEAD.search(text, max(0, first - 9), first)
+    first = first if number is None else number.start()
+    if (word := _UNIT_WORD_AHEAD.search(text, max(0, first - 12), first)) is not None:
+        return word.start()
+    if any(map(str.isdigit, text[max(0, first - 12) : first])):
+        unit = _UNIT_AHEAD.search(text, max(0, first - 24), first)
+        return first if unit is None else unit.start()
+    if text.endswith(" and ", 0, first) and (name := _NAME_AHEAD.search(text, max(0, first - 36), first)):
+        return name.start()
+    return first
 
 
 def whole(page: Page, first: int, last: int) -> Place:
@@ -83,9 +99,7 @@ def whole(page: Page, first: int, last: int) -> Place:
     text = page.text
     while last > first and text[last - 1].isspace():
         last -= 1
-    before = _BEFORE.search(text, max(0, first - 48), first)
-    if before is not None:
-        first = before.start()
+    first = _from(text, first)
     end = min(len(text), last + REACH)
     units = _UNITS_BEHIND.match(text, last, end)
     after = last if units is None else units.end()
@@ -110,15 +124,26 @@ _IN_FRONT = (
 )
 """A house number before its street, and of two numbers both; from its first digit, for a search to be quick."""
 _BEHIND = r"[0-9]{1,5}[^\W\d_]?\.?(?:[/\-][0-9]{1,4}[^\W\d_]?)?"
-TWO_NUMBERS: Final = rf"{_IN_FRONT} {_NO_NAME}{NAME}(?: {_NO_NAME}{WORD}){{0,4}} {_BEHIND}"
-_NUMBER_FIRST = rf"{_IN_FRONT} {_NO_NAME}{NAME}(?: {_NO_NAME}{WORD}){{0,5}}"
-_NUMBER_LAST = rf"(?<!\w){_NO_NAME}{NAME}(?: {_NO_NAME}{WORD}){{0,5}},? {_BEHIND}"
-_LINE = rf"(?:{TWO_NUMBERS}|{_NUMBER_FIRST}|{_NUMBER_LAST})"
+_NAMED = rf"{_NO_NAME}{NAME}(?: {_NO_NAME}{WORD}){{0,5}}"
+_NUMBER_FIRST = rf"{_IN_FRONT} {_NAMED}"
+TWO_NUMBERS: Final = rf"{_NUMBER_FIRST} {_BEHIND}"
+_LINE = rf"(?:{_NUMBER_FIRST}(?:,? {_BEHIND})?|(?:(?<!\w)|(?<=\\[nrt])){_NAMED},? {_BEHIND})"
 
 _LINE_BEFORE_UNIT = re.compile(rf"{_LINE}{_EITHER_GAP}\Z")
-_LINE_BEHIND_UNIT = re.compile(rf"{_EITHER_GAP}({TWO_NUMBERS}|{_NUMBER_FIRST})")
+_LINE_BEHIND_UNIT = re.compile(rf"{_EITHER_GAP}({_NUMBER_FIRST}(?: {_BEHIND})?)")
 _UNIT = re.compile(UNIT)
 _UNIT_LABELS = Labels(_UNIT_WORDS)
+
+
+def _words_back(text: str, at: int, words: int) -> int:
+    """Where the last so many words before `at` begin, or a little before: no line of an address is longer."""
+    lowest = max(0, at - 128)
+    for _ in range(words):
+        found = text.rfind(" ", lowest, at)
+        if found < 0:
+            return lowest
+        at = found
+    return at
 
 
 def _with_unit(page: Page, start: int, end: int) -> Iterable[Place]:
@@ -128,7 +153,7 @@ def _with_unit(page: Page, start: int, end: int) -> Iterable[Place]:
         unit = _UNIT.match(text, at)
         if unit is None:
             continue
-        street = _LINE_BEFORE_UNIT.search(text, max(0, at - 96), at)
+        street = _LINE_BEFORE_UNIT.search(text, _words_back(text, at, 10), at)
         if street is not None:
             yield whole(page, street.start(), unit.end())
             continue
@@ -143,6 +168,7 @@ _CODE_LINE = re.compile(
     rf"|[ ]{STATES},?[ ]{{1,2}}(?:[0-9]{{5}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?!\w)"
 )
 _LINE_BEFORE_CODE = re.compile(rf"({_LINE})(?:{_EITHER_GAP}{UNIT}){{0,2}}(?:{GAP}{TOWN}){{0,2}},{{0,2}} ?\Z")
+_LETTER = re.compile(CAPITAL)
 _CODE_SIEVE = (
     r"(?:,|\n|\\n)[>|?}* \t,]*(?:[A-Z]{1,3}-|[CTP\x80-\xff][A-Z.:\x80-\xff]* )?[0-9]{2,5}[ \-]?[0-9A-Z]{0,3},? (?:[A-Z]|[\x80-\xff])"
     r"|(?:,|\n|\\n)[>|?}* \t,]*(?:(?:[A-Z]|[\x80-\xff])[^ \n]*(?: |–|-))?[0-9]{5}"
@@ -156,15 +182,20 @@ _MONTH_OR_PART = re.compile(
 
 def _with_code(page: Page, start: int, end: int) -> Iterable[Place]:
     """`Glorieta de la Paz 51`, and in the next line `28013 Madrid`: a postal code gives the street before it away."""
-    text = page.text
+    text, done = page.text, 0
     for code in _CODE_LINE.finditer(text, start, end):
-        street = _LINE_BEFORE_CODE.search(text, max(0, code.start() - 128), code.start())
+        if code.start() < done:
+            continue
+        if _LETTER.search(text, max(0, code.start() - 64), code.start()) is None:
+            continue  # a row of numbers
+        street = _LINE_BEFORE_CODE.search(text, _words_back(text, code.start(), 16), code.start())
         if street is None or _MONTH_OR_PART.search(street[1]):
             continue
         place = whole(page, *street.span(1))
         in_line = "\n" not in text[street.end() : code.end()]
         if place[1] >= code.end() and not (in_line and _YEAR.match(code[0].lstrip(", "))):
             yield place
+            done = place[1]
 
 
 RULES: Final = (

@@ -94,16 +94,17 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2}\Z")
 
 
 def _ended(page: Page, start: int, end: int) -> Iterable[Place]:
-    text, folded = page.text, page.folded
+    text, folded, done = page.text, page.folded, 0
     for match in _SPACE_NUMBER.finditer(text, start, end):
         at = match.start()
-        if folded[at - 3 : at] in _TAILS and folded.endswith(_ROAD_ENDS, max(0, at - 11), at):
-            for road in _ENDED.finditer(text, max(start, at - 64), min(end, at + 80)):
-                place = whole(page, *road.span())
-                if not _DOUBTFUL.search(road[0].lower()) or any(
-                    map(str.isdigit, text[road.end() : place[1]])
-                ):
-                    yield place
+        if at >= done and folded[at - 3 : at] in _TAILS and folded.endswith(_ROAD_ENDS, max(0, at - 11), at):
+            road = _ENDED.search(text, max(start, done, at - 64), min(end, at + 16))
+            if road is None:
+                continue
+            place = whole(page, *road.span())
+            if not _DOUBTFUL.search(road[0].lower()) or any(map(str.isdigit, text[road.end() : place[1]])):
+                yield place
+                done = place[1]
     for at, _ in _PREPOSITIONS.places(page, start, end):
         if (spaced := _AT_A_ROAD.match(text, at)) is not None:
             yield spaced.span()
