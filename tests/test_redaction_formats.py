@@ -61,6 +61,11 @@ PERSONAL = [
     ("CARD", "card 3056 9309 0259 04 exp 12/27", "card [CARD] exp 12/27"),
     ("PHONE", "They are not answering at 78 651 450", "They are not answering at [PHONE]"),
     ("PHONE", "416 60 039 office\n71-33-52-22 mobile", "[PHONE] office\n[PHONE] mobile"),
+    ("PHONE", "Tel. 49458", "Tel. [PHONE]"),
+    ("PHONE", '{"mobile": "311299", "id": 3}', '{"mobile": "[PHONE]", "id": 3}'),
+    ("PHONE", "You can reach us on 71 24 53 or by mail.", "You can reach us on [PHONE] or by mail."),
+    ("PHONE", "| Bob | 00 973 3600 5550 |", "| Bob | [PHONE] |"),
+    ("PHONE", "Info:\\nPhone:\\n75 565 925\\n", "Info:\\nPhone:\\n[PHONE]\\n"),
     ("SSN", '"ssn": "47239550460"', '"ssn": "[SSN]"'),
     ("ID", "NPWP: 01.105.197.6-424.000", "NPWP: [ID]"),
     ("PLATE", "license plate 鄂M-95896", "license plate [PLATE]"),
@@ -78,6 +83,13 @@ HARMLESS += [
         "x = 8.6270183987866146 + 15.3",
     ),
     *("Foundation Grant No. 0757627", "phone book 2019-2024"),
+    *(
+        "phone 30 000 users",
+        "mobile: 120000 ms",
+        "fax 2019-20",
+        "a3 00 12 34 56 78 90 12 ff",
+        "at 12:00 45 678 900",
+    ),
 ]
 
 

@@ -10,7 +10,8 @@ from typing import Final
 from spanscope.redaction.context import PHONE_SIEVE, is_about_a_phone
 from spanscope.redaction.page import Page
 from spanscope.redaction.relaxed import BEGINNING, relaxed
-from spanscope.redaction.rules import Place, Rule
+from spanscope.redaction.rules import Labels, Place, Rule
+from spanscope.redaction.words import phrases
 
 # ITU E.164 country codes in use, by their number of digits.
 _CODES: Final = frozenset(
@@ -240,7 +241,7 @@ _EXTENSION = r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|Durchwahl|[#])[ .:]{0,2}[0-9]{
 # Neither in the middle of a number, a date or a time, nor a later part of a name with dashes or a path.
 _EDGE = r"(?:(?<![\w+$#])(?<!\w[.\-/])(?<![0-9][,:])|(?<=\\[nrt]))"
 _INTERNATIONAL = re.compile(
-    rf"(?:(?<![\w+])(?<!\w-)|(?<=\\[nrt]))(?:\+|\(\+|00(?=[1-9][0-9]{{0,2}}[ .\-(0-9])|011{_GAP}?(?=[1-9]))[ (]{{0,2}}([1-9](?:{_ANY_GAP}[0-9]){{6,16}}){_EXTENSION}(?![0-9A-Za-z_])",
+    rf"(?:(?<![\w+])(?<!\w-)|(?<=\\[nrt]))(?:\+|\(\+|00(?=[1-9][0-9]{{0,2}}[ .\-(0-9])|(?<![0-9:.,])(?<![0-9] )00[ ](?=(?:[1-9][0-9]{{0,3}}[ ])(?:[0-9]{{1,4}}[ ]){{0,4}}[0-9]{{3}})|011{_GAP}?(?=[1-9]))[ (]{{0,2}}([1-9](?:{_ANY_GAP}[0-9]){{6,16}}){_EXTENSION}(?![0-9A-Za-z_])",
     re.ASCII,
 )
 _GROUPED = re.compile(
@@ -326,6 +327,28 @@ _KIND = re.compile(
 )
 
 
+# Numbers of five and six digits, as islands and towns have them: only right behind the word.
+_SHORT_LABELS: Final = phrases(
+    """phone, phones, telephone, tel, fax, mobile, cell, cellphone, whatsapp, telefon, téléphone, teléfono, telefono, telefone, telefax,
+    portable, móvil, celular, handy, puhelin, call me at, call me on, call us at, call us on, call him at, call her at, reach me at,
+    reach me on, reach us at, reach us on, reach him at, reach her at"""
+)
+_SHORT = re.compile(
+    r"(?:\.| ?(?:number|no\.?|nr\.?|#))?[\"']?\s?(?:is|:|=|-|\|)?\s?[\"']?(?!(?:19|20)[0-9]{2}[ \-])"
+    r"([0-9]{5,6}|[0-9]{2}[ \-][0-9]{3,4}|[0-9]{3}[ \-][0-9]{2,3}|[0-9]{4}[ \-][0-9]{2}|[0-9]{2}[ \-][0-9]{2}[ \-][0-9]{2})"
+    r"(?![\w%$€£]|[ .,:/\-]?[0-9]| ?(?:[kmg]b|px|ms|dpi|mah|users|customers|people|calls|minutes|seconds|hours|days|times|percent|items|units|models|numbers|million|usd|eur|euros?|dollars)\b)",
+    re.IGNORECASE,
+)
+_SHORT_WORDS = Labels(_SHORT_LABELS)
+
+
+def _short(page: Page, start: int, end: int) -> Iterable[Place]:
+    for _, after in _SHORT_WORDS.places(page, start, end):
+        match = _SHORT.match(page.text, after, min(len(page.text), after + 40))
+        if match is not None:
+            yield match.span(1)
+
+
 def _lettered(page: Page, start: int, end: int) -> Iterable[Place]:
     return [match.span() for match in _LETTERS.finditer(page.text, start, end)]
 
@@ -334,5 +357,6 @@ RULES: Final = (
     Rule("phone", "PHONE", _international, digits=7, sieve=relaxed(_INTERNATIONAL)),
     Rule("national phone", "PHONE", _national, digits=7, sieve=BEGINNING + relaxed(_GROUPED, _NATIONAL)),
     Rule("phone in context", "PHONE", _said, digits=7, sieve=(BEGINNING + relaxed(_SAID), PHONE_SIEVE)),
+    Rule("short phone", "PHONE", _short, labels=_SHORT_LABELS, numbered=True),
     Rule("lettered phone", "PHONE", _lettered, triggers=("800-", "888-", "877-", "866-", "855-")),
 )

@@ -83,6 +83,7 @@ _GREAT_KINDS: Final = phrases(
     travessa, praça, alameda, estrada, ladeira, beco, viela, rodovia, rod., quadra, square, passage, sentier, faubourg, ruelle, esplanade,
     lotissement, résidence, bulevardul, b-dul, calea, aleea, splaiul, piața, intrarea, jalan, jl., jln., lorong, gang, gg."""
 )
+_SHORT_KINDS: Final = tuple([kind for kind in (*_SMALL_KINDS, *_GREAT_KINDS) if kind[-1] in "./"])
 _ROAD_WORDS = Labels((*_SMALL_KINDS, *_GREAT_KINDS))
 _SMALL_KIND: Final = frozenset(_SMALL_KINDS)
 _NAMED = re.compile(
@@ -115,6 +116,8 @@ def _named(page: Page, start: int, end: int) -> Iterable[Place]:
     for at, after in _ROAD_WORDS.places(page, start, end):
         if not (text[at].isupper() or folded[at:after] in _SMALL_KIND):
             continue
+        if text[after - 1] in "./" and at and text[at - 1].isalnum() and text[at - 2] != "\\":
+            continue  # `yC/Tym`, in base64
         road = _NAMED.match(text, after)
         if road is None:
             continue
@@ -138,7 +141,7 @@ def _as_sieve(kinds: tuple[str, ...]) -> str:
 _ROAD_SIEVE = (
     rf"(?i)(?:{_as_sieve(_ENDINGS)}| (?:{_as_sieve(_BEHIND_NAME)})) [0-9]"
     r"|(?:^|[^a-z])(?:am|an der|im|in der|auf dem|zum|zur|alter?|neuer?|großer|kleine|unter den)\s[^\n]*[0-9]\s?[a-z]?,?\s(?:D-)?[0-9]{5}\s"
-    rf"|(?:^|[^a-z]|\\[nrt])(?:{_as_sieve(_SMALL_KINDS)}|{_as_sieve(_GREAT_KINDS)})\.?[^a-z]"
+    rf"|(?:^|[^a-z]|\\[nrt])(?:{_as_sieve(_SHORT_KINDS)}|(?:{_as_sieve(_SMALL_KINDS)}|{_as_sieve(_GREAT_KINDS)})[^a-z])"
     rf"|[a-z](?-i:{'|'.join([re.escape(kind[0].upper() + kind[1:]) for kind in (*_SMALL_KINDS, *_GREAT_KINDS) if kind[0].isalpha() and kind.isascii()])})\.?\s"
 )
 
