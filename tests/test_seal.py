@@ -129,11 +129,31 @@ def test_a_resent_history_is_scanned_once(names, health):
     assert len(scanned) == 20
 
 
+def test_a_question_that_comes_under_several_roles_is_scanned_once(names, health):
+    scanned = []
+
+    class Counting(Redactor):
+        def preview(self, text, chars):
+            scanned.append(text)
+            return super().preview(text, chars)
+
+    seal = Seal(Counting(), names, health)
+    span = seal.seal(draft(inputs=[Message(role, f"I am {MAIL}") for role in ("query", "human", "human")]))
+    assert scanned == [f"I am {MAIL}"]
+    assert [(content.role, content.text) for content in span.inputs] == [
+        ("query", "I am [EMAIL]"),
+        ("human", "I am [EMAIL]"),
+        ("human", "I am [EMAIL]"),
+    ]
+    assert span.inputs[0].content_id != span.inputs[1].content_id == span.inputs[2].content_id
+
+
 def test_nothing_that_the_seal_remembers_is_raw(seal):
     seal.seal(
         draft(inputs=TALK, outputs=[Message("ai", KEY)], facts={"tags": [MAIL]}, attributes={"note": CARD})
     )
-    remembered = repr([vars(seal._contents), seal._redactor._clean])
+    memories = (seal._contents, seal._texts, seal._digests, seal._labels)
+    remembered = repr([*map(vars, memories), seal._redactor._clean])
     assert "Be brief." in remembered
     assert not [canary for canary in CANARIES if canary in remembered]
 
@@ -422,6 +442,28 @@ def test_no_planted_secret_leaves_by_any_field_line_or_metric(draft):
     assert not [canary for canary in (*CANARIES, CARD.replace(" ", ""), "canary", "Canary") if canary in left]
     json.loads(line.getvalue())
     hash(span.trace_id), span.duration_ms, span.started_at  # usable, not only made
+
+
+# --- the fast way of attributes -------------------------------------------------------------------------
+
+texts = st.sampled_from(["look_up", "lamp", "x" * 250, MAIL, KEY, "user-7", ""]) | st.text(max_size=8)
+numbers = st.integers() | st.floats() | st.sampled_from([10**9, -(10**9), 4242424242424242])
+flat = st.dictionaries(
+    texts | st.sampled_from(["size", "api_key", "user_id", "signature", "note"]) | st.integers(),
+    texts | numbers | st.booleans() | st.none(),
+    max_size=25,
+)
+_names = Pseudonyms(b"k" * 32)
+_seal = Seal(Redactor().bound(_names), _names, Health())
+
+
+@settings(deadline=None)
+@given(value=flat | st.lists(flat, min_size=1, max_size=3), user=st.none() | st.just("user-7"))
+def test_what_is_left_alone_is_what_redaction_would_leave(value, user):
+    """A seal that has seen much, and leaves alone what it knows, says what a walk through the value says."""
+    sealed = _seal.seal(draft(facts={"user_id": user}, attributes={"state": value}))
+    walked = Redactor().bound(_names).redact_value(value, user=user, pseudonym=_names.user)
+    assert repr(sealed.attributes["state"]) == repr(walked)
 
 
 # --- the fast way to a span -----------------------------------------------------------------------------

@@ -316,10 +316,10 @@ class Assembler:
         metadata = {}
         if run.metadata:
             metadata = handler.own_metadata(run.metadata, parent.metadata if parent is not None else None)
-        for around in (scope, own if parent is None else None):
-            if around is not None:
-                tags = [*around.tags, *tags]
-                metadata = {**around.metadata, **metadata}
+        if scope is not None:
+            tags, metadata = [*scope.tags, *tags], {**scope.metadata, **metadata}
+        if parent is None:
+            tags, metadata = [*own.tags, *tags], {**own.metadata, **metadata}
         if tags:
             facts["tags"] = tuple(dict.fromkeys(tags))
         if metadata:
@@ -373,7 +373,8 @@ def _outlived_root(run: Run) -> bool:
 def _content_policy(run: Run, kind: str) -> str:
     """The word of the call goes before that of the block around it, and this before the handler's."""
     rules: Mapping[str, str] = run.handler.settings.content
-    asked = run.metadata.get(semconv.CONTENT_POLICY) if isinstance(run.metadata, MAPPINGS) else None
+    said = run.metadata
+    asked = said.get(semconv.CONTENT_POLICY) if said and isinstance(said, MAPPINGS) else None
     around = run.scope.content if run.scope is not None else None
     if asked or around:
         return content_policy(kind, asked, around, rules)

@@ -328,15 +328,19 @@ def retriever(run: Run, draft: Draft) -> None:
     draft.outputs = [Message("document", text) for _, text, _ in run.output[1]]
 
 
+_SCORES: Final = frozenset(SCORE_KEYS)
+
+
 def _document(found: tuple[Any, str, Any]) -> dict[str, Any]:
     doc_id, text, metadata = found
     facts = {semconv.DOC_CHARS: len(text), semconv.DOC_HASH: text}
     metadata = metadata if isinstance(metadata, MAPPINGS) else {}
     if (name := _text(doc_id) or _first(metadata, ID_KEYS)) is not None:
         facts[semconv.DOC_ID] = name
-    score = next((metadata[key] for key in SCORE_KEYS if metadata.get(key) is not None), None)
-    if score is not None:
-        facts[semconv.DOC_SCORE] = float(score)
+    if not _SCORES.isdisjoint(metadata):
+        score = next((metadata[key] for key in SCORE_KEYS if metadata.get(key) is not None), None)
+        if score is not None:
+            facts[semconv.DOC_SCORE] = float(score)
     if (source := _first(metadata, SOURCE_KEYS)) is not None:
         facts[semconv.DOC_SOURCE] = source
     return facts

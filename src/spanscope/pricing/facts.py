@@ -45,6 +45,8 @@ def said_of(quote: Quote) -> dict[str, Any]:
 
 def _count(value: Any) -> int | None:
     """A count of tokens; some clients give whole numbers as floats."""
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         return value if value >= 0 else None
     return int(value) if isinstance(value, float) and value.is_integer() and value >= 0 else None

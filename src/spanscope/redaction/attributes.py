@@ -45,7 +45,7 @@ class Attributes:
         self._hash_of = hash_of
         self._guarded = guarded
         self._path = ""
-        """The last of LangGraph's paths, when it was left as it is."""
+        """The last of LangGraph's paths that was left as it is: it comes with each run of its step."""
 
     def redacted(self, attributes: Mapping[Any, Any], user: str | None) -> dict[str, Any]:
         """The first hundred of them.  `user` is the raw name of a person who must not stand among them."""
@@ -57,7 +57,7 @@ class Attributes:
                 # What most attributes are, and may stay: a text seen before, a size, a shape.
                 kind = type(value)
                 if kind is str:
-                    if value in plain and value != user:
+                    if (value in plain or value == self._path) and value != user:
                         kept[name] = value
                         continue
                 elif kind is int:
@@ -108,16 +108,13 @@ class Attributes:
 
     def _namespace(self, value: str) -> str:
         """LangGraph's path of names and UUIDs (`model:1f0…|tools:…`), new at each step but for its names."""
-        if value == self._path:
-            return value
-        steps = []
+        label, steps = self._labels.label, []
         for step in value.split("|"):
             name, _, run = step.rpartition(":")
-            label = self._labels.label
             steps.append(f"{label(name)}:{run}" if _UUID.fullmatch(run) else label(step))
         path = "|".join(steps)
         if path == value:
-            self._path = path
+            self._path = value
         return path
 
     def _walked(self, value: Any, user: str | None = None) -> Any:

@@ -60,6 +60,8 @@ _VOCABULARIES: dict[str, Collection[str]] = {
     "kind": frozenset(semconv.KINDS),
     "finish_reason": frozenset(semconv.FINISH_REASONS),
 }
+_SHOWN = ("preview", "redacted", "vault")
+"""The policies under which texts are seen, in whatever form."""
 _Said = tuple[str, TextKey]
 """A content policy and a text."""
 _MEASURES = ("temperature", "time_to_first_token_ms", "tokens_per_second")
@@ -125,10 +127,8 @@ class Seal:
             **dict.fromkeys(_LABELS, self._labels.plain),
             "parent_id": self._parent_ids,
         }
-        self._parts = (
-            *(self._facts, self._place, self._extras, self._events, self._error),
-            *(self._messages, self._policy),
-        )
+        self._parts = (self._facts, self._place, self._extras)
+        self._more_parts = (*self._parts, self._events, self._error, self._messages, self._policy)
 
     def seal(self, draft: Draft) -> Span:
         """The span of this draft, under its content policy.  Never raises, whatever the draft holds."""
@@ -140,7 +140,7 @@ class Seal:
             "status": "abandoned",
         }
         self._redactor.begin_record()
-        for part in self._parts:
+        for part in self._more_parts if _has_more(draft) else self._parts:
             try:
                 part(draft, fields)
             except Exception as fault:  # noqa: BLE001  the boundary of `redaction`: the other parts stay
@@ -336,12 +336,23 @@ class Seal:
 
     def _policy(self, draft: Draft, fields: dict[str, Any]) -> None:
         """Without content no error message either: a parser quotes what it could not parse."""
-        if draft.content in ("preview", "redacted", "vault"):
+        if draft.content in _SHOWN:
             return
         fields.pop("input_preview", None)
         fields.pop("output_preview", None)
         if "error_message" in fields:
             fields["error_message"] = WITHHELD_BY_POLICY
+
+
+def _has_more(draft: Draft) -> bool:
+    """Whether there is more than fields and attributes; of a step in between, as most are, there is not."""
+    return bool(
+        draft.inputs
+        or draft.outputs
+        or draft.events
+        or draft.error is not None
+        or draft.content not in _SHOWN
+    )
 
 
 def _well_formed(value: str, form: Pattern[str], known: set[str]) -> bool:

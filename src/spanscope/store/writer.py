@@ -101,16 +101,17 @@ class Writer:
     def _unseen(self, spans: Iterable[Span]) -> dict[str, Content]:
         """The contents that the store lacks, or has less text of."""
         stored, unseen = self._stored, dict[str, Content]()
-        for span in spans:
-            for content in (*span.inputs, *span.outputs):
-                key = content.content_id
-                known = stored.get(key)
-                if known is not None:
-                    stored.move_to_end(key)
-                    if known >= _text_length(content):
-                        continue
-                if key not in unseen or _text_length(unseen[key]) < _text_length(content):
-                    unseen[key] = content
+        # The seal gives one object for a message however often it is sent; so each is looked at once.
+        each = {id(content): content for span in spans for content in (*span.inputs, *span.outputs)}
+        for content in each.values():
+            key = content.content_id
+            known = stored.get(key)
+            if known is not None:
+                stored.move_to_end(key)
+                if known >= _text_length(content):
+                    continue
+            if key not in unseen or _text_length(unseen[key]) < _text_length(content):
+                unseen[key] = content
         return unseen
 
     def _remember(self, contents: Iterable[Content]) -> None:
