@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from recording import handler_in, named, recorded
 
 from spanscope import ObsHandler, current_trace_id, open_store, recorder, semconv, span
+from spanscope.handlers._ambient import RunId
 from spanscope.testing import ScriptedChatModel
 
 
@@ -176,3 +178,76 @@ def test_a_log_handler_that_asks_for_the_trace_cannot_stop_who_warns_meanwhile(h
         one.join(5.0)
     assert not any(one.is_alive() for one in threads)
     assert seen == [None]
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again_and_costs_the_application_nothing(handler):
+    """As where a container allows no further thread, for a while."""
+    handler.flush()
+    assert until(handler.recorder.rest)
+    wake = handler.recorder._wake
+
+    def no_thread() -> None:
+        raise RuntimeError("can't start new thread")
+
+    handler.recorder._wake = no_thread
+    with span("while there is none", handler=handler):
+        one_run(handler)
+    handler.recorder._wake = wake
+    one_run(handler)
+    with open_store(handler.settings.store) as store:
+        assert until(lambda: len(store.traces()) == 2)
+    assert set(handler.runtime.health.faults) == {"wake"}
+
+
+def test_while_no_thread_can_be_started_the_log_stays_within_its_limit(handler, monkeypatch):
+    monkeypatch.setattr(recorder, "LOG_LIMIT", 100)
+    handler.flush()
+    assert until(handler.recorder.rest)
+    tried = []
+
+    def no_thread() -> None:
+        tried.append(1)
+        raise RuntimeError("can't start new thread")
+
+    handler.recorder._wake = no_thread
+    for _ in range(500):
+        one_run(handler)
+    assert len(handler.recorder.log) <= 102
+    assert len(tried) < 250
+
+
+def test_a_recorder_that_is_closed_while_a_hook_wakes_the_worker_stays_closed(handler):
+    """Else its log would fill, and nobody would read it."""
+    handler.flush()
+    assert until(handler.recorder.rest)
+
+    class Closing(deque[Any]):
+        """The log; while a hook looks how long it is, the handler is shut down."""
+
+        def __len__(self) -> int:
+            handler.recorder.log = deque()
+            handler.runtime.shutdown(2.0)
+            return 1
+
+    handler.recorder.log = Closing()
+    handler.recorder.attend()
+    assert handler.recorder.patience < 0
+
+
+def test_a_run_that_is_started_while_the_worker_lies_down_keeps_it_awake(handler):
+    """It is in its place, and found a worker that seemed to be at work."""
+    handler.flush()
+    assert until(handler.recorder.rest)
+    recorder = handler.recorder
+    recorder.patience = 1
+
+    class LyingDown(dict[int, Any]):
+        """The open runs; as soon as they have been found empty, one begins."""
+
+        def __bool__(self) -> bool:
+            recorder.placed = {}
+            recorder.start(RunId(1), None, handler, lambda run, draft: None)
+            return False
+
+    recorder.placed = LyingDown()
+    assert not recorder.rest()

@@ -77,11 +77,20 @@ class Recorder:
         if self.patience == _CLOSED:
             self.catch_up()
             return
-        behind = len(self.log) > LOG_LIMIT
+        noted = len(self.log)
         # First this, then the wake: whoever finds the log empty afterwards takes it back.
         self.patience = LOG_LIMIT
-        self._wake()
-        if behind:
+        try:
+            self._wake()
+        except BaseException as fault:
+            # No thread is to be had, or a Ctrl-C came: soon somebody tries again, and not with every note.
+            self.patience = min(noted + noted // 4, LOG_LIMIT)
+            if not isinstance(fault, Exception):
+                raise
+            self.health.fault("wake", fault)
+        if not self._max_queue:
+            self.patience = _CLOSED  # meanwhile, and we have just overwritten that
+        if noted > LOG_LIMIT:
             self.catch_up(_HELP)
 
     def catch_up(self, limit: int | None = None) -> None:
@@ -106,7 +115,8 @@ class Recorder:
             return False
         if self.patience != _CLOSED:
             self.patience = 0
-        return not self.log
+        # Once more: what came meanwhile has found that we were still reading.
+        return not (self.queue or self.placed or self.log)
 
     def close(self) -> None:
         """From now on every start is dropped and counted: nobody works it off any more."""
