@@ -667,20 +667,24 @@ def test_a_run_whose_metadata_cannot_be_read_takes_no_other_along(make, tmp_path
     assert handler.runtime.health.faults["assemble"] > 0
 
 
-def test_a_backend_that_raises_a_cancellation_does_not_end_the_worker(make, tmp_path: Path):
-    class Cancelling(MemoryBackend):
+@pytest.mark.parametrize("exit_by", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_a_backend_that_wants_to_end_its_thread_does_not_end_the_worker(make, tmp_path: Path, exit_by: Any):
+    class Ending(MemoryBackend):
         def export(self, spans: Any) -> None:
-            raise asyncio.CancelledError
+            raise exit_by
 
-    handler = make(store=tmp_path / "spans.db", backends=[Cancelling()])
+    handler = make(store=tmp_path / "spans.db", backends=[Ending()])
     same = RunnableLambda(lambda x: x)
     same.invoke("hello", config={"callbacks": [handler]})
     assert not handler.flush()
 
     same.invoke("again", config={"callbacks": [handler]})
-    handler.flush()
+    deadline = time.monotonic() + 5
     with open_store(tmp_path / "spans.db") as store:
+        while store.counts()["traces"] < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert store.counts()["traces"] == 2
+    assert handler.runtime.health.counters["batches_lost"] >= 1
 
 
 def test_a_dropped_span_holds_nothing_and_its_child_hangs_on_the_nearest_ancestor_kept(make, tmp_path: Path):

@@ -68,9 +68,11 @@ def contained(stage: str, health: Health) -> Iterator[None]:
     """Keep a fault of ours away from the application: log it, count it, go on."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
     except BaseException as fault:  # a CancelledError out of a backend as well: nobody cancels us
+        stops = isinstance(fault, KeyboardInterrupt | SystemExit | GeneratorExit)
+        if stops and threading.current_thread() is threading.main_thread():
+            raise
+        # On the worker it stops nobody but the worker, and who waits for that would not know.
         health.fault(stage, fault)
         if health.strict:
             raise
