@@ -1,5 +1,6 @@
 """What a hook notes is placed later, by the worker or by whoever asks first; nobody can tell."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -251,3 +252,87 @@ def test_a_run_that_is_started_while_the_worker_lies_down_keeps_it_awake(handler
 
     recorder.placed = LyingDown()
     assert not recorder.rest()
+
+
+def test_who_asks_waits_for_another_that_places_as_long_as_it_gets_on(handler, monkeypatch):
+    """Else the span of a block would be the root of a trace of its own."""
+    monkeypatch.setattr(recorder, "_WAITS_S", 0.05)
+    unread(handler)
+    handler.recorder.log.extend([(time.sleep, 0.03)] * 20)
+    placing = threading.Thread(target=handler.recorder.catch_up)
+
+    def inner(text: str) -> str:
+        placing.start()
+        time.sleep(0.02)
+        with span("inner"):
+            return text
+
+    RunnableLambda(inner, name="outer").invoke("a", {"callbacks": [handler]})
+    placing.join()
+    trace = recorded(handler)
+    assert named(trace, "inner").parent_id == named(trace, "outer").span_id
+
+
+def test_who_asks_while_a_run_is_placed_does_not_have_its_end_placed_before_it(handler):
+    """As a finaliser that the garbage collector calls in the midst of it."""
+    unread(handler)
+    handler.recorder._wall = lambda: (current_trace_id(), time.time_ns())[1]
+    one_run(handler)
+    (only,) = recorded(handler).spans
+    assert only.status == "ok"
+    assert not handler.runtime.health.counters["unmatched_events"]
+
+
+def test_a_hook_does_not_wait_for_another_thread_that_places(handler, monkeypatch):
+    monkeypatch.setattr(recorder, "LOG_LIMIT", 10)
+    monkeypatch.setattr(recorder, "_WAITS_S", 5.0)
+    unread(handler)
+    slow, goes_on = threading.Event(), threading.Event()
+    handler.recorder.log.extend([(slow.set,), (goes_on.wait, 2.0), *[(int,)] * 40])
+    placing = threading.Thread(target=handler.recorder.catch_up)
+    placing.start()
+    slow.wait(2.0)
+    one_run(handler)
+    still_at_it = placing.is_alive()
+    goes_on.set()
+    placing.join()
+    assert still_at_it
+
+
+def test_the_worker_places_what_is_noted_before_it_works_off_what_is_placed(handler):
+    """Else who asks for an open run, on an event loop say, would have all of it to place."""
+    unread(handler)
+    for _ in range(100):
+        one_run(handler)
+    handler.recorder.catch_up(150)
+    drafts = handler.runtime.assembler.drain(1_000)
+    next(drafts)
+    assert len(handler.recorder.log) == 0
+    drafts.close()
+
+
+def test_a_late_child_noted_in_time_finds_its_parent_however_late_the_worker_is(handler):
+    """As behind a backend that does not answer for ten seconds."""
+    outer = uuid.uuid4()
+    unread(handler)
+    handler.on_chain_start(None, {}, run_id=outer, name="outer")
+    handler.on_chain_end({}, run_id=outer)
+    assembler = handler.runtime.assembler
+    handler.runtime.pipeline.send(assembler.drain(10))
+    assembler._linger_ns = 0  # it has taken longer than that
+    inner = one_run(handler, parent=outer)
+    list(assembler.sweep())
+    assert handler.recorder.runs[inner.int].trace_id == outer.hex
+
+
+def test_an_end_that_is_noted_goes_before_the_cancellation_of_what_is_around_it(handler):
+    outer, inner = uuid.uuid4(), uuid.uuid4()
+    unread(handler)
+    handler.on_chain_start(None, {}, run_id=outer, name="outer")
+    handler.on_chain_start(None, {}, run_id=inner, parent_run_id=outer, name="inner")
+    handler.on_chain_error(asyncio.CancelledError(), run_id=outer)
+    assembler = handler.runtime.assembler
+    handler.runtime.pipeline.send(assembler.drain(10))
+    handler.on_chain_end({}, run_id=inner, parent_run_id=outer)
+    handler.runtime.pipeline.send(assembler.sweep())
+    assert named(recorded(handler), "inner").status == "ok"

@@ -63,10 +63,11 @@ class Assembler:
         recorder = self._recorder
         log, queue = recorder.log, recorder.queue
         for _ in range(min(limit, len(log) + len(queue))):
-            while log and not queue:
-                recorder.catch_up(_PLACED_AT_ONCE)
+            # Placing is quick, and a draft is not: who asks for an open run should find little left to place.
+            if log and not recorder.catch_up(_PLACED_AT_ONCE) and not queue:
+                return  # another thread is at it, and stands still
             if not queue:
-                return
+                continue
             run = queue.popleft()
             if run.trace.into is not None:
                 # Adopted: the place of what was written of its former trace is known now.
@@ -82,6 +83,9 @@ class Assembler:
 
         `everything` writes all open runs as they are now, however young (at a flush).
         """
+        # What is noted goes before what time brings: an end before a cancellation, a late child before its
+        # parent is forgotten.
+        self._recorder.catch_up()
         now = self._recorder.now()
         self._forget(now)
         cancelled, self._cancelled = self._cancelled, []

@@ -10,7 +10,6 @@ Fed by `handlers`; read by `assembler` on the worker thread.
 """
 
 import secrets
-import sys
 import threading
 import time
 from collections import deque
@@ -18,8 +17,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from spanscope.health import Health
-from spanscope.runs import Remote, Run, TraceRef, Translate, current_block
-from spanscope.scope import Scope, current_scope, parse_traceparent
+from spanscope.remote import active_opentelemetry_span, remote_of
+from spanscope.runs import Run, TraceRef, Translate, current_block
+from spanscope.scope import Scope, current_scope
 
 Note = tuple[Any, ...]
 """A function, and its arguments."""
@@ -61,6 +61,7 @@ class Recorder:
         self._placing = threading.RLock()
         self._busy = False
         """Whether a note is being placed: it has left the log, and its run may not be there yet."""
+        self._notes_placed = 0
         self.warned_twice = False
 
     @property
@@ -91,23 +92,42 @@ class Recorder:
         if not self._max_queue:
             self.patience = _CLOSED  # meanwhile, and we have just overwritten that
         if noted > LOG_LIMIT:
-            self.catch_up(_HELP)
+            self.catch_up(_HELP, wait=False)
 
-    def catch_up(self, limit: int | None = None) -> None:
-        """Place what is noted by now, at most `limit` notes.  Never raises, and waits for nobody for long."""
-        if not self._placing.acquire(timeout=_WAITS_S):
-            return
-        outer, self._busy, log = self._busy, True, self.log
+    def catch_up(self, limit: int | None = None, *, wait: bool = True) -> bool:
+        """Place what is noted by now, at most `limit` notes; false where another thread is at it.
+
+        Never raises, and waits for nobody who stands still; without `wait` for nobody at all.
+        """
+        if not self._may_place(wait):
+            return False
         try:
+            if self._busy:
+                return True  # asked by a log handler or a finaliser in the midst of a note, which comes first
+            self._busy, log = True, self.log
             for _ in range(len(log) if limit is None else min(limit, len(log))):
+                self._notes_placed += 1
                 try:
                     place, *facts = log.popleft()
                     place(*facts)
                 except Exception as fault:  # noqa: BLE001  the boundary of a note: the next one is placed
                     self.health.fault("place", fault)
+            self._busy = False
+            return True
+        except BaseException:
+            self._busy = False  # a Ctrl-C; whoever comes next goes on
+            raise
         finally:
-            self._busy = outer
             self._placing.release()
+
+    def _may_place(self, wait: bool = True) -> bool:
+        """Whether this thread may place runs now; another that does is waited for as long as he gets on."""
+        placed = None
+        while wait and placed != self._notes_placed:
+            placed = self._notes_placed
+            if self._placing.acquire(timeout=_WAITS_S):
+                return True
+        return not wait and self._placing.acquire(blocking=False)
 
     def rest(self) -> bool:
         """Whether there is nothing to read or to wait for.  If so, the next note wakes the reader."""
@@ -132,7 +152,7 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """The open runs belong to the parent, and so does the thread that may have been placing some."""
-        self._placing = threading.RLock()
+        self._placing, self._busy = threading.RLock(), False
         self.reset()
 
     # --- runs -----------------------------------------------------------------------------------------
@@ -155,9 +175,9 @@ class Recorder:
         hook was given.
         """
         at_ns, scope = self.now(), current_scope()
-        held = self._placing.acquire(timeout=_WAITS_S)
+        held = self._may_place()
         try:
-            if self.log:
+            if held and self.log:
                 self.catch_up()
             self.seen.add(run_id.int)
             run = self.place(
@@ -173,7 +193,7 @@ class Recorder:
 
     def new_trace(self, handler: Any, scope: Scope | None) -> TraceRef:
         """A trace may begin here and now: those who ask for the last one are told of it."""
-        trace = TraceRef(self.catch_up, _active_opentelemetry_span())
+        trace = TraceRef(self.catch_up, active_opentelemetry_span())
         if scope is not None:
             scope.trace = trace
         handler.began(trace)
@@ -344,7 +364,7 @@ class Recorder:
 
     def _begin_trace(self, run: Run, trace: TraceRef) -> TraceRef:
         trace.offset_ns = self._wall() - self.now()
-        remote = trace.remote or _remote(run.scope, run.metadata)
+        remote = trace.remote or remote_of(run.scope, run.metadata)
         if remote is not None:
             trace.trace_id, trace.remote_parent = remote
         else:
@@ -371,22 +391,3 @@ class Recorder:
             self.health.warn(
                 "spanscope gets each event twice: the handler is attached in two places; it counts once"
             )
-
-
-def _active_opentelemetry_span() -> Remote | None:
-    """Trace id and span id of the span that is active in OpenTelemetry, if that is in use."""
-    context, api = sys.modules.get("opentelemetry.context"), sys.modules.get("opentelemetry.trace")
-    try:
-        if context is None or api is None or not context.get_current():
-            return None  # as nearly always; to ask for a span that is not there takes ten times as long
-        found = api.get_current_span().get_span_context()
-    except AttributeError:
-        return None  # another thread is importing it just now
-    return (format(found.trace_id, "032x"), format(found.span_id, "016x")) if found.is_valid else None
-
-
-def _remote(scope: Scope | None, metadata: Any) -> Remote | None:
-    header = metadata.get("traceparent") if isinstance(metadata, dict) else None
-    if header is None and scope is not None:
-        header = scope.traceparent
-    return parse_traceparent(header) if isinstance(header, str) else None

@@ -32,7 +32,7 @@ class TraceRef:
     provisional = False
     """Begun by a run whose parent has not been seen."""
 
-    def __init__(self, place: Callable[[], None], remote: Remote | None = None) -> None:
+    def __init__(self, place: Callable[[], object], remote: Remote | None = None) -> None:
         self._place = place
         self.remote = remote
         """The span that was active in OpenTelemetry when it began."""

@@ -244,8 +244,9 @@ def _around() -> tuple[Run | None, Runtime | None]:
     if block is not None and block.end_ns is not None:
         block = None
     for runtime in runtimes():
-        ambient = innermost(runtime.recorder.runs)
-        run = runtime.recorder.runs.get(ambient.int) if ambient is not None else None
+        runs = runtime.recorder.runs
+        ambient = innermost(runs)
+        run = runs.get(ambient.int) if ambient is not None else None
         if run is not None and (block is None or block.start_ns < run.start_ns):
             # What is set on a run that is not stored would be lost.
             return (run.visible_parent() or run if run.hidden else run), runtime
