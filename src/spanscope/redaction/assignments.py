@@ -116,13 +116,26 @@ def _named(page: Page, start: int, end: int) -> Iterable[Place]:
         while at >= 0:
             after = at + len(word)
             place = None
-            match = _AFTER_NAME.match(text, after)
+            is_worth_it = word not in _PARTS or _may_name_a_secret(text, at, word, after)
+            match = _AFTER_NAME.match(text, after) if is_worth_it else None
             if match is not None:
                 place = _value_of(text, at, word, match)
             if place is not None:
                 yield place
                 after = max(after, place[1])
             at = folded.find(word, after, end)
+
+
+_REST_OF_NAME = re.compile(r"[\w.\-]{0,30}+")
+
+
+def _may_name_a_secret(text: str, at: int, word: str, after: int) -> bool:
+    """Whether it is worth reading what stands behind a short word: of `keyboard` it is not."""
+    rest = _REST_OF_NAME.match(text, after)
+    if rest is None or (word in ("pass", "pw") and rest.end() == after):
+        return True
+    name = _name_around(text, at, rest.end())
+    return _is_certain_name(text, at, word, name, _about(name))
 
 
 _ASCII_NAME_WORDS: Final = tuple([word for word in _NAME_WORDS if word.isascii()])

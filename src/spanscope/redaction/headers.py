@@ -66,23 +66,35 @@ def _is_basic(value: str) -> bool:
     return ":" in pair and pair.isprintable()
 
 
+_COMMAND_CHARS: Final = 800
+_VALUE_CHARS: Final = 400
+
+
 def _curl_users(page: Page, start: int, end: int) -> Iterable[Place]:
     """What stands behind `-u`, in the same line or in one that a backslash joins to it."""
     text, folded = page.text, page.folded
+    option, read, last = None, start, end + _COMMAND_CHARS  # the next with a value; up to where no other is
     at = folded.find("curl", start, end)
     while at >= 0:
-        option, after = folded.find("-u", at, at + 800), at + 4
-        match = None if option < 0 else _CURL_USER.search(text, option - 2, at + 800)
-        if match is not None and _END_OF_COMMAND.search(text, at, match.start(1)) is None:
-            user, _, password = match[1].partition(":")
-            after = match.end()
+        after, reach = at + 4, at + _COMMAND_CHARS
+        if read < last and (option is None or option.start() < at):
+            option = _CURL_USER.search(text, max(read, at), last + _VALUE_CHARS)
+            read = last if option is None else option.start()
+        if option is not None and at < option.start() < reach and not _ends(text, at, option.start(1)):
+            user, _, password = option[1].partition(":")
+            after = option.end()
             if (
                 looks_random(user)
                 if not password
                 else not (_NO_PASSWORD.match(password) or user.startswith(("<", "[")))
             ):
-                yield match.span(1)
+                yield option.span(1)
         at = folded.find("curl", after, end)
+
+
+def _ends(text: str, start: int, end: int) -> bool:
+    """Whether a command that begins at `start` is over before `end`."""
+    return text.find("\n", start, end) >= 0 and _END_OF_COMMAND.search(text, start, end) is not None
 
 
 _COMMANDS: Final = ("mysql", "mariadb", "sshpass", "redis-cli", "login")

@@ -153,8 +153,9 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         if start or end < len(text):
             text = text[start:end]
         numbers = _DIGIT.search(text) is not None
-        long = len(text) > _LONG_TEXT or len(max(text.split(), key=len, default="")) >= LONG_WORD
-        runs = numbers and max([run[2] for run in page.runs(start, end)], default=0) >= least
+        brief = len(text) < _BRIEF
+        long = not brief or len(max(text.split(), key=len, default="")) >= LONG_WORD
+        runs = numbers and (not brief or max([run[2] for run in page.runs(start, end)], default=0) >= least)
         several = matchers(numbers, long, runs)
         encoded = small = text.encode("utf-8", "replace")
         found = [ranks[index] for match, ranks in several for index in match(encoded) or ()]
@@ -198,8 +199,8 @@ def _family(rule: Rule) -> str:
 
 
 _NATIONAL: Final = frozenset({"national id", "national phone", "phone in context"})
-_LONG_TEXT: Final = 4_096
-"""From here on an automaton is quicker than Python at finding out whether there is a long word."""
+_BRIEF: Final = 256
+"""In a longer text an automaton is quicker than Python at finding out that there is no long word or number."""
 
 
 def patterns_for(rule: Rule) -> list[str]:
