@@ -137,6 +137,10 @@ RULES: Final = (
     Rule("card", "CARD", _cards, digits=12),
     Rule("iban by name", "IBAN", from_words(("iban",), _SAID, 1), triggers=("iban",), numbered=True),
     Rule(
-        "iban", "IBAN", _ibans, sieve=r"[A-Z]{2}[0-9]{2}(?:(?:[ .-]|\xc2\xa0)?[A-Za-z0-9]){11}", numbered=True
+        "iban",
+        "IBAN",
+        _ibans,
+        sieve=("[A-Z]{2}[0-9]{2}", r"[A-Z]{2}[0-9]{2}(?:(?:[ .-]|\xc2\xa0)?[A-Za-z0-9]){11}"),
+        numbered=True,
     ),
 )

@@ -107,7 +107,13 @@ def _commands(page: Page, start: int, end: int) -> Iterable[Place]:
 
 RULES: Final = (
     Rule("cookie", "SECRET", from_words(("cookie",), _COOKIE, 1), triggers=("cookie",)),
-    Rule("authorization", "SECRET", _schemes, triggers=("bearer", "basic", "token", "digest", "apikey")),
+    Rule(
+        "authorization",
+        "SECRET",
+        _schemes,
+        triggers=("bearer", "basic", "token", "digest", "apikey"),
+        sieve=r"(?i)(?:bearer|basic|token|digest|apikey)[ \t]+[\w.~+/=|:\x80-\xff-]{4}",
+    ),
     Rule("curl user", "SECRET", _curl_users, triggers=("curl",)),
     Rule("password of a command", "SECRET", _commands, triggers=_COMMANDS),
     Rule("pair of names", "SECRET", from_words(("auth",), _AUTH_PAIR, 1), triggers=("auth",)),

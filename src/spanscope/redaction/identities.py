@@ -205,7 +205,11 @@ RULES: Final = (
         "national id with letters",
         "ID",
         _lettered_ids,
-        sieve=(_DIGITS_OF_ONE.pattern, BEGINNING + relaxed(_ANY_OF_LETTERS)),
+        sieve=(
+            r"[A-Z][ -]?[0-9]{2} ?[0-9]{2} ?[0-9]{2}|[0-9]{2} ?[0-9]{2} ?[0-9]{2}(?:[- ]?[A-Z]|[-+][0-9])"
+            r"|[0-9]{4}[A-Z]|\.[0-9]{3}\.[0-9]{3}|[1-9][A-Z][A-Z0-9][0-9]",
+            BEGINNING + relaxed(_ANY_OF_LETTERS),
+        ),
         numbered=True,
     ),
     Rule("national id with letters", "ID", _long_ids, long=True, sieve=_LONG_ID.written),

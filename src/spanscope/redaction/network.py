@@ -108,13 +108,13 @@ def _macs(page: Page, start: int, end: int) -> Iterable[Place]:
 
 RULES: Final = (
     Rule("ipv4", "IP", _v4, triggers=(".",), sieve=r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", numbered=True),
-    Rule("ipv6", "IP", _v6, triggers=(":",), sieve=r"::|(?:[0-9A-Fa-f]{1,4}:){5}", numbered=True),
+    Rule("ipv6", "IP", _v6, triggers=(":",), sieve=r"::|(?::[0-9A-Fa-f]{1,4}){3}:", numbered=True),
     Rule(
         "mac",
         "MAC",
         _macs,
         triggers=(":", "-", "."),
-        sieve=r"(?:[0-9A-Fa-f]{2}[:-]){5}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.",
+        sieve=r"[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]",
         numbered=True,
     ),
 )

@@ -8,6 +8,7 @@ Made by `scanner` once for a text, read by the rules.
 """
 
 import re
+from operator import itemgetter
 from typing import Final
 
 _ZEROS = "\u0660\u06f0\u07c0\u0966\u09e6\u0ae6\u0be6\u0e50\uff10"
@@ -28,6 +29,7 @@ _ASCII_WORDS: Final = {code: " " for code in range(128) if not chr(code).isalpha
 _HUMP = re.compile(r"[A-Z](?<=[a-z].)[A-Z]*[a-z]*")
 STEM: Final = 4
 """How many letters of a word are compared before it is looked at more closely."""
+_STEM_OF: Final = itemgetter(slice(STEM))
 LONG_WORD: Final = 14
 TOKEN: Final = 10
 """How long a word must be for a value that was made by a machine."""
@@ -94,7 +96,7 @@ class Page:
                 piece = piece.encode("ascii", "replace").decode("ascii")
             words = piece.translate(_ASCII_WORDS).split()
             words += [hump.lower() for hump in _HUMP.findall(self.text, start, end)]
-            self._stems = frozenset([word[:STEM] for word in words])
+            self._stems = frozenset(map(_STEM_OF, words))
         return self._stems
 
     def tokens(self, start: int, end: int) -> list[str]:

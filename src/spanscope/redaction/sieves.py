@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from spanscope.redaction.page import LONG_WORD, Page
+from spanscope.redaction.page import GAPS, Page
 from spanscope.redaction.rules import Labels, Rule
 
 Sieve = Callable[[Page, int, int], Sequence[int]]
@@ -102,10 +102,10 @@ def word_sieve(rules: Sequence[Rule]) -> Sieve:
 
 
 def _search_in_words(rule: Rule) -> Callable[[str], object]:
-    """What looks for a rule in long words; one with very many alternatives is quicker to look itself."""
-    if isinstance(rule.sieve, str) and 0 < len(rule.sieve) < 200:
-        return re.compile(rule.sieve).search
-    return bool
+    """What looks for a rule in long words; one with many alternatives is quicker to look itself."""
+    if isinstance(rule.sieve, tuple) or "|" in rule.sieve or not rule.sieve:
+        return bool
+    return re.compile(rule.sieve).search
 
 
 def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
@@ -128,7 +128,7 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         return match
 
     always: list[int] = []
-    families: dict[str, dict[int, str]] = {family: {} for family in _FAMILIES}
+    families: dict[str, dict[int, str]] = {}
     further: dict[int, list[Match]] = {}
     """What must match, too, asked only when the first pattern of a rule does."""
     for rank, rule in enumerate(rules):
@@ -136,27 +136,29 @@ def re2_sieve(rules: Sequence[Rule]) -> Sieve | None:
         if not patterns:
             always.append(rank)
             continue
-        families[_family(rule)][rank] = patterns[0]
+        families.setdefault(_family(rule), {})[rank] = patterns[0]
         if patterns[1:]:
             further[rank] = [automaton([pattern]) for pattern in patterns[1:]]
-    members = [(automaton(one.values()), list(one)) if one else None for one in families.values()]
-    least = min([rule.digits for rule in rules if rule.digits], default=0)
+    members = [(automaton(one.values()), list(one)) for one in families.values()]
+    least = min([rule.digits for rule in rules if rule.digits], default=1)
+    enough_digits = re.compile(rf"[0-9](?:[{GAPS}+]*[0-9]){{{least - 1}}}").search
 
     @cache
-    def matchers(numbers: bool, long: bool, runs: bool) -> list[tuple[Match, list[int]]]:
+    def matchers(numbers: bool, digits: bool) -> list[tuple[Match, list[int]]]:
         """The automata that may find something, as far as it can be told at a lesser cost than by them."""
-        asked = (True, numbers, numbers, long, runs, runs)
-        return [one for one, is_asked in zip(members, asked, strict=True) if one is not None and is_asked]
+        return [
+            (match, ranks)
+            for match, ranks in members
+            if (numbers or not all(rules[rank].numbered for rank in ranks))
+            and (digits or not all(rules[rank].digits for rank in ranks))
+        ]
 
     def sieve(page: Page, start: int, end: int) -> list[int]:
         text = page.text
         if start or end < len(text):
             text = text[start:end]
         numbers = _DIGIT.search(text) is not None
-        brief = len(text) < _BRIEF
-        long = not brief or len(max(text.split(), key=len, default="")) >= LONG_WORD
-        runs = numbers and (not brief or max([run[2] for run in page.runs(start, end)], default=0) >= least)
-        several = matchers(numbers, long, runs)
+        several = matchers(numbers, numbers and enough_digits(text) is not None)
         encoded = small = text.encode("utf-8", "replace")
         found = [ranks[index] for match, ranks in several for index in match(encoded) or ()]
         if len(encoded) > len(text) and _has_capitals_beyond(text):  # the sets fold ASCII letters only
@@ -181,26 +183,23 @@ def _has_capitals_beyond(text: str) -> bool:
     return beyond != beyond.lower()
 
 
-_FAMILIES: Final = ("words", "labels", "shapes", "long words", "runs of digits", "national")
-
-
 def _family(rule: Rule) -> str:
     """Patterns that share an automaton.
 
     Short words share one of a few thousand states, which are all met soon.  Patterns that count or go on for
     long have, together, states without end, each of which costs as much as a thousand bytes when it is met
-    for the first time; so they stand apart, or are asked for by `further`.
+    for the first time; so they stand alone, or are asked for by `further`.
     """
+    if rule.name in _ALONE:
+        return rule.name
     if rule.digits:
-        return "national" if rule.name in _NATIONAL else "runs of digits"
+        return "digits"
     if rule.numbered:
         return "labels" if rule.labels else "shapes"
     return "long words" if rule.long else "words"
 
 
-_NATIONAL: Final = frozenset({"national id", "national phone", "phone in context"})
-_BRIEF: Final = 256
-"""In a longer text an automaton is quicker than Python at finding out that there is no long word or number."""
+_ALONE: Final = frozenset({"road", "national id", "national phone", "phone in context"})
 
 
 def patterns_for(rule: Rule) -> list[str]:

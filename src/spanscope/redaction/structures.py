@@ -173,5 +173,11 @@ RULES: Final = (
             r"[?&;#][A-Za-z_-]*=|(?i:%3d)",
         ),
     ),
-    Rule("connection string", "SECRET", _connections, triggers=_CONNECTION_WORDS),
+    Rule(
+        "connection string",
+        "SECRET",
+        _connections,
+        triggers=_CONNECTION_WORDS,
+        sieve=r"(?i)(?:key|signature|value|password|pwd|secret)\s?=\s?[^;\s\"'&]{4}",
+    ),
 )
