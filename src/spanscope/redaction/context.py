@@ -39,7 +39,7 @@ _OTHER_WORDS: Final = frozenset(
 )
 _WORD = re.compile(r"[^\W\d_]+")
 PHONE_SIEVE: Final = (
-    r"(?i:(?:^|[^A-Za-z]|\\[nrt])(?:"
+    "(?i:(?:"  # wherever a word ends like one: what is read before a number may begin within a word
     + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if word.isascii()))
     + "|(?:me|us|him|her|them)[^A-Za-z]+at)(?:$|[^A-Za-z]))|"
     + "|".join(sorted(word for word in _PHONE_WORDS | _NUMBER_WORDS if not word.isascii()))

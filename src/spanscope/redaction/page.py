@@ -86,15 +86,12 @@ class Page:
         return self._runs
 
     def stems(self, start: int, end: int) -> frozenset[str]:
-        """The first letters of all words in ASCII, in lower case; of `homeAddress` those of both words."""
+        """The first letters of all words, in lower case; of `homeAddress` those of both words."""
         if self._piece != (start, end):
             self._turn_to(start, end)
         if self._stems is None:
-            # Letters beyond ASCII end a word here: that can only find more, and takes a tenth of the time.
             piece = self.folded_piece(start, end)
-            if not piece.isascii():
-                piece = piece.encode("ascii", "replace").decode("ascii")
-            words = piece.translate(_ASCII_WORDS).split()
+            words = piece.translate(_ASCII_WORDS).split() if piece.isascii() else _WORDS.findall(piece)
             words += [hump.lower() for hump in _HUMP.findall(self.text, start, end)]
             self._stems = frozenset(map(_STEM_OF, words))
         return self._stems

@@ -199,7 +199,9 @@ def _family(rule: Rule) -> str:
     return "long words" if rule.long else "words"
 
 
-_ALONE: Final = frozenset({"road", "national id", "national phone", "phone in context"})
+_ALONE: Final = frozenset(
+    {"road", "address with code", "address between numbers", "national id", "national phone", "phone in context"}
+)
 
 
 def patterns_for(rule: Rule) -> list[str]:
@@ -221,7 +223,8 @@ def patterns_for(rule: Rule) -> list[str]:
         ]
         others = [re.escape(label) for label in rule.labels if not label.isascii()]
         first = rf"(?:^|[^A-Za-z]|\\[nrt])(?i:{'|'.join(ascii_ones)})"
-        return [_bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *others]))]
+        beyond = [f"(?i:{'|'.join(others)})"] if others else []
+        return [_bytes("|".join([first, f"[a-z](?:{'|'.join(humps)})", *beyond]))]
     return [_bytes(_any_word(rule.triggers))] if rule.triggers else []
 
 
@@ -229,16 +232,31 @@ def _any_word(words: Iterable[str]) -> str:
     return f"(?i){'|'.join(map(re.escape, words))}"
 
 
+_BEYOND: Final = {
+    r"\w": (r"[\w\x80-\xff]", r"\w\x80-\xff"),
+    r"\s": (r"(?:[\s\x0b\x1c-\x1f]|[\xc2\xe1-\xe3][\x80-\xbf]{1,2})", r"\s\x0b\x1c-\x1f\x80-\xff"),
+}
+"""What stands for a letter and a space beyond ASCII: outside a class and in one."""
+_TOKEN = re.compile(r"\\.|\[\^?\]?|.", re.DOTALL)
+
+
 def _bytes(pattern: str) -> str:
-    """Characters beyond ASCII as the bytes that they have in UTF-8."""
-    if pattern.isascii():
-        return pattern
-    return "".join(
-        [
-            char if char.isascii() else "(?:" + "".join(f"\\x{byte:02x}" for byte in char.encode()) + ")"
-            for char in pattern
-        ]
-    )
+    """The same for the bytes of UTF-8; letters and spaces are those of all scripts, as they are for `re`."""
+    written, inside = [], ""
+    for token in _TOKEN.findall(pattern):
+        if token in _BEYOND and not inside.startswith("[^"):
+            written.append(_BEYOND[token][bool(inside)])
+            continue
+        if token[0] == "[" and not inside:
+            inside = token
+        elif token == "]":
+            inside = ""
+        written.append(token if token.isascii() else _utf8(token))
+    return "".join(written)
+
+
+def _utf8(char: str) -> str:
+    return "(?:" + "".join([f"\\x{byte:02x}" for byte in char.encode()]) + ")"
 
 
 def from_pattern(pattern: str, *, most: int = 8) -> str:

@@ -27,7 +27,10 @@ _ENGLISH = re.compile(
     rf"[0-9](?<![\w.$€£#].)[0-9]{{0,5}}(?:-[0-9]{{1,5}})?[A-Za-z]?,?\s(?:[NSEW]\.?\s|North\s|South\s|East\s|West\s)?"
     rf"(?:{_PART}[ ]){{1,4}}{_KIND}(?![\wÀ-ÿ])(?:\s(?:NW|NE|SW|SE|[NSEW])\b\.?)?"
 )
-_ENGLISH_SIEVE = rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s)+{_KIND}"
+_ENGLISH_SIEVE = (
+    r"[0-9][A-Za-z]?,?\s(?:[A-Z0-9d\x80-\xff]|of|the)",
+    rf"[0-9]-?[0-9]*[A-Za-z]?,?\s(?:[^\s]+\s)+{_KIND}",
+)
 _YEARS = re.compile(r"(?:19|20)[0-9]{2}-(?:19|20)[0-9]{2}(?![0-9])")
 
 
@@ -138,11 +141,18 @@ def _as_sieve(kinds: tuple[str, ...]) -> str:
     return "|".join([re.escape(kind) for kind in kinds])
 
 
-_ROAD_SIEVE = (
+_ROAD_WORDS_SIEVE = (
     rf"(?i)(?:{_as_sieve(_ENDINGS)}| (?:{_as_sieve(_BEHIND_NAME)})) [0-9]"
-    r"|(?:^|[^a-z])(?:am|an der|im|in der|auf dem|zum|zur|alter?|neuer?|großer|kleine|unter den)\s[^\n]*[0-9]\s?[a-z]?,?\s(?:D-)?[0-9]{5}\s"
     rf"|(?:^|[^a-z]|\\[nrt])(?:{_as_sieve(_SHORT_KINDS)}|(?:{_as_sieve(_SMALL_KINDS)}|{_as_sieve(_GREAT_KINDS)})[^a-z])"
     rf"|[a-z](?-i:{'|'.join([re.escape(kind[0].upper() + kind[1:]) for kind in (*_SMALL_KINDS, *_GREAT_KINDS) if kind[0].isalpha() and kind.isascii()])})\.?\s"
+)
+_PREPOSITIONS_SIEVE = (
+    r"(?:(?:^|[^a-z])(?:am|an der|im|in der|auf dem|zum|zur|alter?|neuer?|großer|kleine|unter den)"
+    r"|[a-z](?-i:Am|An der|Im|In der|Auf dem|Zum|Zur|Alter?|Neuer?|Großer|Kleine|Unter den))\s"
+)
+_ROAD_SIEVE = (
+    rf"{_ROAD_WORDS_SIEVE}|{_PREPOSITIONS_SIEVE}(?-i:[A-Z\xc3])",
+    rf"{_ROAD_WORDS_SIEVE}|{_PREPOSITIONS_SIEVE}[^\n]*[0-9]\s?[a-z]?,?\s(?:D-)?[0-9]{{5}}\s",
 )
 
 RULES: Final = (
