@@ -1,14 +1,15 @@
 """However a text is searched, the same is found: with RE2 or without, in one piece or in many, in linear time."""
 
 import random
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanscope.redaction import Redactor
+from spanscope.redaction import Redactor, guesses, identities, labelled, network, places
 from spanscope.redaction import scanner as scanner_module
 from spanscope.redaction.catalogue import RULES
 from spanscope.redaction.page import Page
@@ -19,7 +20,7 @@ pytest.importorskip("re2")
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import itertools
 
-from redaction_corpus import build, documents
+from redaction_corpus import HARMLESS, build, documents
 from redaction_values import VALUES
 
 WITH_RE2 = Scanner(RULES)
@@ -94,6 +95,120 @@ def test_whatever_the_text_all_engines_find_the_same(text):
     expected = found(EVERY_RULE, text)
     assert found(WITH_RE2, text) == expected
     assert found(WITHOUT, text) == expected
+
+
+WORDS = sorted({word for rule in RULES for word in (*rule.triggers, *rule.labels)})
+GLUE = [
+    " ",
+    "\n",
+    "\\n",
+    "=",
+    ": ",
+    '"',
+    "'",
+    ",",
+    ".",
+    "-",
+    "/",
+    "_",
+    "(",
+    "@",
+    "é",
+    "，",
+    "ß",
+    "\u00a0",
+    "X",
+    "7",
+]
+parts = st.one_of(
+    st.sampled_from(CORPUS),
+    st.sampled_from(HARMLESS),
+    st.sampled_from(WORDS),
+    st.sampled_from(GLUE),
+    st.builds(
+        lambda kind, seed: VALUES[kind](random.Random(seed)),
+        st.sampled_from(sorted(VALUES)),
+        st.integers(0, 99),
+    ),
+)
+
+
+@st.composite
+def damaged(draw):
+    """Texts, values and words in any order, of which pieces are cut out, doubled, or written in another case."""
+    text = "".join(draw(st.lists(parts, min_size=1, max_size=5)))
+    for _ in range(draw(st.integers(0, 3))):
+        first = draw(st.integers(0, len(text)))
+        last = min(len(text), first + draw(st.integers(0, 12)))
+        change = draw(
+            st.sampled_from(
+                [str.upper, str.lower, str.swapcase, str.title, lambda cut: "", lambda cut: cut + cut]
+            )
+        )
+        text = text[:first] + change(text[first:last]) + draw(st.sampled_from(["", *GLUE])) + text[last:]
+    return text
+
+
+@settings(max_examples=400, deadline=None)
+@given(damaged())
+def test_what_every_rule_finds_in_a_damaged_text_no_sieve_leaves_out(text):
+    expected = found(EVERY_RULE, text)
+    assert found(WITH_RE2, text) == expected
+    assert found(WITHOUT, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Data Source=h;User ID=sa;Pwd\u00a0=47YhhIreNcty;",  # a space beyond ASCII
+        "\tsendbirdToken,İ76FRDtOK-en,76f",  # a letter beyond ASCII, in a value
+        "glsoat-JF5J9PhİPqinbpPtuFG98S",
+        "EMšO: 508995500237, he wrote",  # in a label, of which the other letters are capitals
+        "ether d2:b4:64:36:13:f1 txqViale Muti, 49, 10145 Torino",  # a street behind another word
+        "Call the function with 3 arguments; it retURNS@ 2 values.acct ES59 0049 5030 1129 1601 1246.7",
+    ],
+)
+def test_what_a_search_for_gaps_found_is_found_by_all_engines(text):
+    expected = found(EVERY_RULE, text)
+    assert expected
+    assert found(WITH_RE2, text) == expected
+    assert found(WITHOUT, text) == expected
+
+
+SIGNS = {
+    "a date has three digits": (labelled._DATE, labelled._THREE_DIGITS),
+    "a date ends in a digit, a Z or a day": (labelled._DATE, labelled._ENDS_A_DATE),
+    "a postcode ends in a digit and letters": (places._UK_POSTCODE.pattern, places._END_OF_CODE),
+    "a town with its code ends in digits": (places._CITY_STATE_ZIP.pattern, places._END_OF_CODE),
+    "a Chinese address has ideographs": (places._CHINESE.pattern, places._IDEOGRAPH),
+    "a MAC address has a pair between signs": (network._MAC.pattern, network._PAIRS),
+    "what is said before a secret has a word for it": (guesses._SAID_BEFORE.pattern, guesses._SAID),
+    **{
+        f"{shape.module} has its digits": (shape.written, identities._DIGITS_OF_ONE)
+        for shape in identities._OF_LETTERS
+        if shape is not identities._LONG_ID
+    },
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_what_a_rule_looks_for_first_is_in_all_that_it_matches(sign, data):
+    pattern, looked_for = SIGNS[sign]
+    text = data.draw(st.from_regex(re.compile(pattern), fullmatch=True, alphabet=CHARACTERS))
+    assert looked_for.search(text)
+
+
+CHARACTERS = st.sampled_from(sorted({*map(chr, range(32, 127)), *"年月日路号市区中日Ñ"}))
+
+
+@given(st.text(alphabet="abcdefxyzABCXYZ019-_:=.", min_size=1, max_size=40))
+def test_a_word_made_by_a_machine_is_never_taken_for_one_of_prose(word):
+    if guesses.looks_random(word) or guesses.looks_made(word):
+        assert guesses._MADE.search(word)
 
 
 def test_the_sieves_let_prose_through():
