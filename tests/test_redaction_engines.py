@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanscope.redaction import Redactor, guesses, identities, labelled, network, places
+from spanscope.redaction import Redactor, addresses, guesses, identities, labelled, network
 from spanscope.redaction import scanner as scanner_module
 from spanscope.redaction.catalogue import RULES
 from spanscope.redaction.page import Page
@@ -178,9 +178,9 @@ def test_what_a_search_for_gaps_found_is_found_by_all_engines(text):
 SIGNS = {
     "a date has three digits": (labelled._DATE, labelled._THREE_DIGITS),
     "a date ends in a digit, a Z or a day": (labelled._DATE, labelled._ENDS_A_DATE),
-    "a postcode ends in a digit and letters": (places._UK_POSTCODE.pattern, places._END_OF_CODE),
-    "a town with its code ends in digits": (places._CITY_STATE_ZIP.pattern, places._END_OF_CODE),
-    "a Chinese address has ideographs": (places._CHINESE.pattern, places._IDEOGRAPH),
+    "a postcode ends in a digit and letters": (addresses._UK_POSTCODE.pattern, addresses._INWARD),
+    "a town with its code ends in digits": (addresses._CITY_STATE_ZIP.pattern, addresses._FIVE_DIGITS),
+    "a Chinese address has ideographs": (addresses._CHINESE.pattern, addresses._IDEOGRAPH),
     "a MAC address has a pair between signs": (network._MAC.pattern, network._PAIRS),
     "what is said before a secret has a word for it": (guesses._SAID_BEFORE.pattern, guesses._SAID),
     **{

@@ -200,7 +200,14 @@ def _family(rule: Rule) -> str:
 
 
 _ALONE: Final = frozenset(
-    {"road", "address with code", "address between numbers", "national id", "national phone", "phone in context"}
+    {
+        "road",
+        "address with code",
+        "address between numbers",
+        "national id",
+        "national phone",
+        "phone in context",
+    }
 )
 
 
