@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from commands import command_line
+from langchain_core.runnables import RunnableLambda
 from strategies_spans import make_content, make_llm, make_rag_trace, make_span
 
+from spanscope import ObsHandler
 from spanscope.backends.sql import SqlBackend
-from spanscope.exceptions import ConfigError, TraceNotFound
+from spanscope.exceptions import ConfigError, TraceNotFound, VaultError
 from spanscope.redaction import load_key
 from spanscope.redaction.pseudonyms import KEY
 from spanscope.redaction.vault import Vault
@@ -250,6 +252,18 @@ def test_the_vault_is_erased_too(backend, path):
     ]
     assert [line.action for line in vault.log()] == ["erase", "open", "open"]
     vault.close()
+
+
+def test_a_vault_whose_key_is_lost_is_no_obstacle_once_it_is_removed(path, tmp_path):
+    handler = ObsHandler(store=path, content="vault", user_id="alice")
+    RunnableLambda(str.upper).invoke("mine", {"callbacks": [handler]})
+    assert handler.runtime.shutdown()
+    (tmp_path / "vault.key").unlink()
+    with open_store(path) as store:
+        with pytest.raises(VaultError, match=r"remove .*vault\.db and try again"):
+            store.erase(user="alice")
+        (tmp_path / "vault.db").unlink()
+        assert store.erase(user="alice").traces == 1
 
 
 def test_the_erasure_is_on_record_without_a_word_of_whom(backend, path, caplog):

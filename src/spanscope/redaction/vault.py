@@ -111,7 +111,8 @@ class Vault:
         keys = KEY.keys(path.parent, create=create)
         if not keys:
             raise VaultError(
-                f"the key of the vault {path} is not here: give {KEY.variable}, or put vault.key back"
+                f"the key of the vault {path} is not here: give {KEY.variable}, or put vault.key back; "
+                f"if it is lost nobody can read the vault any more: remove {path} and try again"
             )
         self._ciphers = Ciphers(keys)
         self._lock = threading.Lock()
