@@ -119,7 +119,9 @@ class Run:
 
     @property
     def span_id(self) -> str:
-        return self.own_span_id or span_id_of(self.key)
+        if self.own_span_id is None:
+            self.own_span_id = span_id_of(self.key)
+        return self.own_span_id
 
     @property
     def trace_id(self) -> str:

@@ -95,7 +95,11 @@ class ObsHandler(Handler, _Base):
         return payload.own_tags(tags)
 
     def is_step(self, run: Run) -> bool:
-        return isinstance(run.tags, list) and any(str(tag).startswith(STEP_TAG) for tag in run.tags)
+        if isinstance(run.tags, list):
+            for tag in run.tags:
+                if isinstance(tag, str) and tag.startswith(STEP_TAG):
+                    return True
+        return False
 
     # --- starts ---------------------------------------------------------------------------------------
     # Whatever a hook is called with is taken: a wrong signature would raise before its boundary.
