@@ -27,6 +27,11 @@ WHOLE = [
     "náměstí Míru 9, 120 00 Praha",
     "ул. Тверская 7, 125009 Москва",
     "Λεωφόρος Αμαλίας 2, 105 57 Αθήνα",
+    "ул. Правды, д. 24 стр. 1, 125040 Москва",
+    "Avenida Rivadavia N° 226\nViedma 8500, Río Negro",
+    "29 Merrion Row, Dublin 2, D02 X285",
+    "上海市浦东新区世纪大道100号",
+    "서울특별시 강남구 테헤란로 152",
     # no word of streets at all: the postal code or the flat gives it away
     "Glorieta del Sol 51\nSevilla, 41003",
     "4923 Parmova 109\nApt. 12\nMaribor\nSlovenia 2000",

@@ -83,6 +83,7 @@ HARMLESS += [
         "x = 8.6270183987866146 + 15.3",
     ),
     *("Foundation Grant No. 0757627", "phone book 2019-2024"),
+    *("a ratio of -111.00883922013399", "第3章 路由表", "문서 3"),
     *(
         "phone 30 000 users",
         "mobile: 120000 ms",

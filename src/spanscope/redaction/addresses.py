@@ -30,7 +30,11 @@ _JAPANESE = re.compile(
     r"〒\s?[0-9]{3}-?[0-9]{4}(?:\s?[^\s,。、]{2,10}[都道府県][^\n。、]{2,40})?|[^\s、。「」]{1,4}[都道府県][^\s、。「」]{1,8}[市区郡][^\s、。「」]{1,14}[0-9]{1,3}(?:[-−丁目番地号ー][0-9丁目番地号]*){1,3}"
 )
 _CHINESE = re.compile(
-    r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|自治区))?[\u4e00-\u9fff]{2,8}(?:市|区|县)[\u4e00-\u9fff]{1,12}(?:路|街|道|巷|弄)[0-9]{1,5}号(?:[0-9\u4e00-\u9fff\-]{0,14}(?:室|楼|单元|栋))?"
+    r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|自治区))?[\u4e00-\u9fff]{1,8}(?:市|区|县|區|縣|鎮|镇|鄉|乡)?[\u4e00-\u9fff]{1,12}(?:路|街|道|巷|弄|段)[0-9A-Za-z]{1,5}(?:号|號|座|幢|栋)(?:之[0-9]{1,3})?"
+    r"(?:[0-9\u4e00-\u9fff\-]{0,14}(?:室|楼|樓|单元|栋))?(?: [0-9]{6}(?![0-9]))?"
+)
+_KOREAN = re.compile(
+    r"(?:[\uac00-\ud7a3]{1,8}(?:도|시) )?[\uac00-\ud7a3]{1,8}(?:시|군|구|읍|면)(?: [\uac00-\ud7a3]{1,8}(?:구|읍|면))? [\uac00-\ud7a30-9]{1,12}(?:로|길|가|거리) [0-9]{1,5}(?:-[0-9]{1,5})?(?![0-9])"
 )
 # A label says so: the rest of the line, when there is a number in it.
 _LABELS = (
@@ -79,8 +83,8 @@ def _codes(page: Page, start: int, end: int) -> Iterable[Place]:
             yield outward.span()
 
 
-_IDEOGRAPH = re.compile("[\u3012\u4e00-\u9fff]")
-_ROAD_NUMBER = re.compile(r"[路街道巷弄][0-9]|[0-9](?:-[0-9]|[丁番号])|〒")
+_IDEOGRAPH = re.compile("[\u3012\u4e00-\u9fff\uac00-\ud7a3]")
+_ROAD_NUMBER = re.compile(r"[路街道巷弄段][0-9A-Za-z]|[로길가리] [0-9]|[0-9](?:-[0-9]|[丁番号])|〒")
 
 
 def _eastern(page: Page, start: int, end: int) -> Iterable[Place]:
@@ -88,7 +92,7 @@ def _eastern(page: Page, start: int, end: int) -> Iterable[Place]:
         return
     done = start
     for number in _ROAD_NUMBER.finditer(page.text, start, end):
-        for pattern in (_JAPANESE, _CHINESE):
+        for pattern in (_JAPANESE, _CHINESE, _KOREAN):
             match = pattern.search(page.text, max(done, number.start() - 32), min(end, number.end() + 32))
             if match is not None:
                 yield match.span()
@@ -206,7 +210,7 @@ RULES: Final = (
         "eastern address",
         "ADDRESS",
         _eastern,
-        sieve=r"〒|(?:路|街|道|巷|弄)[0-9]|[0-9](?:丁|番|号)|(?:都|道|府|県|市|区|郡)[^\n]*[0-9]-[0-9]",
+        sieve=r"〒|(?:路|街|道|巷|弄|段)[0-9A-Za-z]|(?:로|길|가|리) [0-9]|[0-9](?:丁|番|号)|(?:都|道|府|県|市|区|郡)[^\n]*[0-9]-[0-9]",
         numbered=True,
     ),
 )

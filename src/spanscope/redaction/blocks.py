@@ -33,16 +33,16 @@ _UNIT_WORDS: Final = ("apartment", "apt", "suite", "ste", "unit", "flat")
 UNIT: Final = (
     r"(?:(?i:apartment|apt|suite|ste|unit|flat|floor|fl|room|rm|bldg|building|lot|level|appartement|appt|app|étage|bât|bte|bus"
     r"|appartamento|interno|scala|int|piso|puerta|pta|esc|dpto|depto|oficina|of|apartamento|apto|ap|bloco|bl|sala"
-    r"|wohnung|whg|top|stiege|lok|m|byt|lejl|lgh|as|кв|офис)\.? ?(?:#|[nN][oº°]\.? ?)?[0-9][0-9A-Za-z/\-]{0,5}(?!\w)"
+    r"|wohnung|whg|top|stiege|lok|m|byt|lejl|lgh|as|кв|стр|корп|к|офис|torre|dto|casa)\.? ?(?:#|[nN][oº°]\.? ?)?[0-9][0-9A-Za-z/\-]{0,5}(?!\w)"
     r"|(?:[0-9]{1,2}(?:st|nd|rd|th)|First|Second|Third|Fourth|Fifth) [Ff]loor(?!\w)|# ?[0-9]{1,5}[A-Za-z]?(?!\w))"
 )
 _PREFIX = r"(?:[A-Z]{1,3}-|(?:CP|C\.P\.|PLZ|CEP:?|T\.?K\.?|Τ\.?Κ\.?) )?"
 """What may stand before a postal code: the country, or that it is one."""
 _CODE = (
     rf"(?:{_PREFIX}(?:[0-9]{{5}}-[0-9]{{3,4}}|[0-9]{{4}}-[0-9]{{3}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|[0-9]{{4}} ?[A-Z]{{2}}"
-    rf"|[0-9]{{4,8}}|[0-9]{{3}}(?= {CAPITAL}))|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{{1,2}}[0-9][A-Z0-9]? ?[0-9][A-Z]{{2}})(?!\w|[ .\-]?[0-9])"
+    rf"|[0-9]{{4,8}}|[0-9]{{3}}(?= {CAPITAL}))|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{{1,2}}[0-9][A-Z0-9]? ?[0-9][A-Z]{{2}}|[A-Z][0-9][0-9W] [A-Z0-9]{{4}})(?!\w|[ .\-]?[0-9])"
 )
-"""A postal code: digits, as the Dutch, the Canadian or the British one."""
+"""A postal code: digits, as the Dutch, the Canadian, the British or the Irish one."""
 STATES: Final = (
     r"(?:A[LKZR]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
     r"|ACT|NSW|NT|QLD|SA|TAS|VIC|AB|BC|MB|NB|NL|NS|NU|ON|PE|QC|SK|YT)"
@@ -62,9 +62,9 @@ _COUNTRIES = either(
     Deutschland, Österreich, Schweiz, España, Italia, Nederland, België, Belgique, Suisse, Brasil, Polska, Sverige, Norge, Danmark, Suomi"""
 )
 
-_UNITS_BEHIND = re.compile(rf"(?: ?[/\-] ?[0-9]{{1,4}}[A-Za-z]?(?!\w))?\.?,?(?:{_EITHER_GAP}{UNIT}){{0,2}}")
-_PART = rf"(?:{TOWN}|[a-z]{{2,3}}(?!\w)|[0-9]{{1,2}}(?!\w))"
-"""A town, or a region in short."""
+_UNITS_BEHIND = re.compile(rf"(?: ?[/\-] ?[0-9]{{1,4}}[A-Za-z]?(?!\w))?\.?(?:{_EITHER_GAP}{UNIT}){{0,2}}")
+_PART = rf"(?:{TOWN}(?: [0-9]{{1,2}}(?!\w|[ .\-]?[0-9]))?|[a-z]{{2,3}}(?!\w)|[0-9]{{1,2}}(?!\w))"
+"""A town, with its district or without, or a region in short."""
 _TO_CODE = re.compile(
     rf"(?:{_EITHER_GAP}{TOWN})?(?:{GAP}{_PART}){{0,3}}?"
     rf"{_EITHER_GAP}(?:[A-Z]{{1,3}}[-, ]{{1,3}})?{_CODE}(?:,? ?{TOWN})?(?: ?[/(\-] ?[A-Z]{{2}}\)?(?!\w))?"
@@ -123,7 +123,7 @@ _IN_FRONT = (
     rf"[0-9](?:(?<![\w.,$€£#:/\-].)|(?<=\\[nrt].)){_NO_YEAR}[0-9]{{0,5}}[A-Za-z]?(?: [0-9]{{1,4}}[A-Za-z]?)?"
 )
 """A house number before its street, and of two numbers both; from its first digit, for a search to be quick."""
-_BEHIND = r"[0-9]{1,5}[^\W\d_]?\.?(?:[/\-][0-9]{1,4}[^\W\d_]?)?"
+_BEHIND = r"(?:(?:[Nn][º°]|[Nn]o\.|[Nn]r\.|д\.|буд\.) ?)?[0-9]{1,5}[^\W\d_]?\.?(?:[/\-][0-9]{1,4}[^\W\d_]?)?"
 _NAMED = rf"{_NO_NAME}{NAME}(?: {_NO_NAME}{WORD}){{0,5}}"
 _NUMBER_FIRST = rf"{_IN_FRONT} {_NAMED}"
 TWO_NUMBERS: Final = rf"{_NUMBER_FIRST} {_BEHIND}"

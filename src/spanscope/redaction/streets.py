@@ -77,11 +77,11 @@ _AT_A_ROAD = re.compile(
 _SMALL_KINDS: Final = phrases(
     """rue, avenue, boulevard, bd, chemin, place, allée, impasse, quai, route, cours, c/, ul., ulica, al., aleja, aleje, plac,
     pl., os., osiedle, nám., náměstí, námestie, tř., třída, nábř., ulice, ул., улица, вул., вулиця, бул., булевар, булевард, пл.,
-    площадь, пр., просп., проспект, пер., переулок, наб., шоссе, οδός, οδού, λεωφόρος, λεωφ., λ., πλατεία, πλ., strada, șos., șoseaua, soseaua, drumul"""
+    площадь, пр., просп., проспект, пер., переулок, наб., ш., шоссе, шосе, провулок, вул, οδός, οδού, λεωφόρος, λεωφ., λ., πλατεία, πλ., strada, șos., șoseaua, soseaua, drumul"""
 )
 _GREAT_KINDS: Final = phrases(
     """calle, avenida, avda, av., av, plaza, pza., paseo, pº, carrera, cra, camino, ronda, travesía, pasaje, glorieta, rambla,
-    urbanización, urb., callejón, cuesta, carretera, ctra., bulevar, callejuela, costanilla, rúa, calzada, cerrada, privada, andador,
+    urbanización, urb., callejón, cuesta, carretera, ctra., bulevar, callejuela, costanilla, rúa, calzada, cerrada, circunvalación, periférico, privada, andador,
     jirón, jr., prolongación, diagonal, via, viale, piazza, piazzale, corso, vicolo, largo, borgo, contrada, lungarno, salita, rua, r.,
     travessa, praça, alameda, estrada, ladeira, beco, viela, rodovia, rod., quadra, square, passage, sentier, faubourg, ruelle, esplanade,
     lotissement, résidence, bulevardul, b-dul, calea, aleea, splaiul, piața, intrarea, jalan, jl., jln., lorong, gang, gg."""
@@ -91,7 +91,7 @@ _ROAD_WORDS = Labels((*_SMALL_KINDS, *_GREAT_KINDS))
 _SMALL_KIND: Final = frozenset(_SMALL_KINDS)
 _NAMED = re.compile(
     r"\.?\s?(?<=[\s./])(?:(?:de|du|des|de la|de las|de los|del|della|delle|dei|di|da|do|dos|das|la|le|les|los|las|l'|d'|dell'|San|Santa|St|G\.|[A-Z]\.)\s?)*"
-    rf"(?:{CAPITAL}[\wÀ-ÿ'’.\-]*\s?|(?:e|y|de|del|da|do|von|og|i)\s){{1,6}}(?:,?\s?(?:n[º°.]?\s?|nº\s?|[Nn]r\.?\s|#\s?|[Nn]o\.?\s?)?[0-9]{{1,4}}(?![0-9])(?:\s?[-–#/]\s?[0-9]{{1,4}}){{0,2}}[a-zA-Z]?(?![\w]))?"
+    rf"(?:(?!N(?:[º°]|[or]\.? ?[0-9])){CAPITAL}[\wÀ-ÿ'’.\-]*\s?|(?:e|y|de|del|da|do|von|og|i)\s){{1,6}}(?:,?\s?(?:[Nn][º°.]?\s?|[Nn]r\.?\s|#\s?|[Nn]o\.?\s?|(?:д|дом|буд|б|бр)\.?\s)?[0-9]{{1,4}}(?![0-9])(?:\s?[-–#/]\s?[0-9]{{1,4}}){{0,2}}[a-zA-Z]?(?![\w]))?"
 )
 _NUMBER_BEFORE = re.compile(r"(?<![\w.])[0-9]{1,6}(?:\s?(?:bis|ter|quater))?,?\s\Z")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}\Z")
