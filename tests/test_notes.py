@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.runnables import RunnableLambda
 from recording import handler_in, named, recorded
 
-from spanscope import ObsHandler, current_trace_id, open_store, recorder, semconv, span
+from spanscope import ObsHandler, current_span, current_trace_id, open_store, recorder, semconv, span
 from spanscope.handlers._ambient import RunId
 from spanscope.testing import ScriptedChatModel
 
@@ -121,6 +122,30 @@ def test_tokens_do_not_make_the_log_grow_beyond_its_limit(handler, monkeypatch):
         handler.on_llm_new_token("x", run_id=run)
     assert len(handler.recorder.log) <= 101
     assert handler.recorder.runs[run.int].chunks == 500
+
+
+def test_events_do_not_make_the_log_grow_beyond_its_limit(handler, monkeypatch):
+    monkeypatch.setattr(recorder, "LOG_LIMIT", 100)
+    unread(handler)
+    run = uuid.uuid4()
+    handler.on_chain_start(None, {}, run_id=run, name="step")
+    for _ in range(500):
+        handler.on_custom_event("progress", {}, run_id=run)
+    assert len(handler.recorder.log) <= 101
+
+
+def test_events_told_by_the_framework_and_by_hand_stand_in_their_order(handler):
+    def step(text: str) -> str:
+        here = current_span()
+        dispatch_custom_event("first", {})
+        here.add_event("second")
+        dispatch_custom_event("third", {})
+        return text
+
+    unread(handler)
+    RunnableLambda(step).invoke("a", {"callbacks": [handler]})
+    (only,) = recorded(handler).spans
+    assert [event["name"] for event in only.events] == ["first", "second", "third"]
 
 
 def test_a_note_that_cannot_be_placed_takes_no_other_along(handler):

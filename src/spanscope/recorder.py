@@ -307,6 +307,12 @@ class Recorder:
             return None
         return run
 
+    def note_event(self, run: Run, name: str, facts: dict[str, Any]) -> None:
+        """Something happens to a run here and now; in order with what the hooks have noted."""
+        self.log.append((self.event, run, name, facts, self.now()))
+        if len(self.log) > self.patience:
+            self.attend()
+
     def event(self, run: Run, name: str, facts: dict[str, Any], at_ns: int | None = None) -> None:
         """Something that happened at one instant of a run."""
         run.last_ns = self.now() if at_ns is None else at_ns

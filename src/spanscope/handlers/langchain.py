@@ -306,6 +306,8 @@ class ObsHandler(Handler, _Base):
 
     def _happened(self, run_id: Any, name: str, **facts: Any) -> None:
         self._note((notes.event, self, self._now(), run_id, name, facts))
+        if len(self._log) > self.recorder.patience:
+            self.recorder.attend()
 
     @_contained
     def on_interrupt(self, event: Any) -> None:

@@ -69,7 +69,7 @@ class SpanHandle:
     def add_event(self, name: str, **facts: Any) -> None:
         """Note something that happened now."""
         if self._run is not None and self._runtime is not None:
-            self._runtime.recorder.event(
+            self._runtime.recorder.note_event(
                 self._run, name, {key: self.frozen(fact) for key, fact in facts.items()}
             )
 
