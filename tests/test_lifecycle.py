@@ -347,6 +347,17 @@ def test_a_fork_waits_until_the_worker_holds_no_lock_that_the_child_would_inheri
     handler.runtime.shutdown()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_knows_the_last_trace_before_the_fork(handler):
+    RunnableLambda(len).invoke("x", config=config(handler))
+    child = os.fork()
+    if child == 0:
+        last = handler.last_trace_id
+        os._exit(0 if last is not None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_two_runs_with_one_run_id_one_after_the_other_stay_two(handler):
     run_id = uuid.uuid4()
     step = RunnableLambda(str.upper)

@@ -238,6 +238,8 @@ def _before_fork() -> None:
     """
     deadline = time.monotonic() + FORK_WAITS_S
     for runtime in runtimes():
+        # The child forgets what is noted, but not which trace it was forked in.
+        runtime.recorder.catch_up()
         pipeline = runtime.pipeline
         pipeline.fork_waits = True
         if pipeline.working.acquire(timeout=max(0.0, deadline - time.monotonic())):
