@@ -15,7 +15,7 @@ from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.runnables import RunnableLambda
 from recording import handler_in, named, recorded
 
-from spanscope import ObsHandler, current_span, current_trace_id, open_store, recorder, semconv, span
+from spanscope import ObsHandler, current_span, current_trace_id, open_store, recorder, semconv, span, turns
 from spanscope.handlers._ambient import RunId
 from spanscope.testing import ScriptedChatModel
 
@@ -281,7 +281,7 @@ def test_a_run_that_is_started_while_the_worker_lies_down_keeps_it_awake(handler
 
 def test_who_asks_waits_for_another_that_places_as_long_as_it_gets_on(handler, monkeypatch):
     """Else the span of a block would be the root of a trace of its own."""
-    monkeypatch.setattr(recorder, "_WAITS_S", 0.05)
+    monkeypatch.setattr(turns, "_WAITS_S", 0.05)
     unread(handler)
     handler.recorder.log.extend([(time.sleep, 0.03)] * 20)
     placing = threading.Thread(target=handler.recorder.catch_up)
@@ -310,7 +310,7 @@ def test_who_asks_while_a_run_is_placed_does_not_have_its_end_placed_before_it(h
 
 def test_a_hook_does_not_wait_for_another_thread_that_places(handler, monkeypatch):
     monkeypatch.setattr(recorder, "LOG_LIMIT", 10)
-    monkeypatch.setattr(recorder, "_WAITS_S", 5.0)
+    monkeypatch.setattr(turns, "_WAITS_S", 5.0)
     unread(handler)
     slow, goes_on = threading.Event(), threading.Event()
     handler.recorder.log.extend([(slow.set,), (goes_on.wait, 2.0), *[(int,)] * 40])

@@ -10,7 +10,6 @@ Fed by `handlers`; read by `assembler` on the worker thread.
 """
 
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,14 +19,13 @@ from spanscope.health import Health
 from spanscope.remote import active_opentelemetry_span, remote_of
 from spanscope.runs import Run, TraceRef, Translate, current_block
 from spanscope.scope import Scope, current_scope
+from spanscope.turns import Turns
 
 Note = tuple[Any, ...]
 """A function, and its arguments."""
 LOG_LIMIT: Final = 20_000
 """From here on a caller that adds a note places some itself: then the log does not grow further."""
 _HELP: Final = 16
-_WAITS_S: Final = 0.1
-"""Not for ever: a log handler may ask for the span around it while a warning of ours waits for its lock."""
 _CLOSED: Final = -1
 
 
@@ -58,10 +56,10 @@ class Recorder:
         self._wall = wall_ns
         self._max_queue = max_queue
         self._wake = wake
-        self._placing = threading.RLock()
+        self._turns = Turns()
+        """Runs are placed by one thread at a time."""
         self._busy = False
         """Whether a note is being placed: it has left the log, and its run may not be there yet."""
-        self._notes_placed = 0
         self.warned_twice = False
 
     @property
@@ -99,35 +97,23 @@ class Recorder:
 
         Never raises, and waits for nobody who stands still; without `wait` for nobody at all.
         """
-        if not self._may_place(wait):
-            return False
+        if self._turns.mine():
+            return True  # asked by a log handler or a finaliser in the midst of a note, which comes first
+        return self._turns.take(self._place_noted, limit, wait=wait)
+
+    def _place_noted(self, limit: int | None = None) -> None:
+        log, turns = self.log, self._turns
+        self._busy = True
         try:
-            if self._busy:
-                return True  # asked by a log handler or a finaliser in the midst of a note, which comes first
-            self._busy, log = True, self.log
             for _ in range(len(log) if limit is None else min(limit, len(log))):
-                self._notes_placed += 1
+                turns.steps += 1
                 try:
                     place, *facts = log.popleft()
                     place(*facts)
                 except Exception as fault:  # noqa: BLE001  the boundary of a note: the next one is placed
                     self.health.fault("place", fault)
-            self._busy = False
-            return True
-        except BaseException:
-            self._busy = False  # a Ctrl-C; whoever comes next goes on
-            raise
         finally:
-            self._placing.release()
-
-    def _may_place(self, wait: bool = True) -> bool:
-        """Whether this thread may place runs now; another that does is waited for as long as he gets on."""
-        placed = None
-        while wait and placed != self._notes_placed:
-            placed = self._notes_placed
-            if self._placing.acquire(timeout=_WAITS_S):
-                return True
-        return not wait and self._placing.acquire(blocking=False)
+            self._busy = False
 
     def rest(self) -> bool:
         """Whether there is nothing to read or to wait for.  If so, the next note wakes the reader."""
@@ -145,14 +131,17 @@ class Recorder:
 
     def reset(self) -> None:
         """Forget everything."""
-        with self._placing:
-            for held in (self.log, self.queue, self.placed, self.seen, self.orphans):
-                held.clear()
-            self.patience = min(self.patience, 0)
+        if not self._turns.take(self._clear):
+            self._clear()
+
+    def _clear(self) -> None:
+        for held in (self.log, self.queue, self.placed, self.seen, self.orphans):
+            held.clear()
+        self.patience = min(self.patience, 0)
 
     def after_fork_in_child(self) -> None:
         """The open runs belong to the parent, and so does the thread that may have been placing some."""
-        self._placing, self._busy = threading.RLock(), False
+        self._turns, self._busy = Turns(), False
         self.reset()
 
     # --- runs -----------------------------------------------------------------------------------------
@@ -175,21 +164,22 @@ class Recorder:
         hook was given.
         """
         at_ns, scope = self.now(), current_scope()
-        held = self._may_place()
-        try:
-            if held and self.log:
-                self.catch_up()
-            self.seen.add(run_id.int)
-            run = self.place(
+        self.seen.add(run_id.int)
+        begun: list[Run | None] = []
+
+        def begin() -> None:
+            if self.log and not self._busy and self._turns.mine():
+                self._place_noted()
+            begun.append(self.place(
                 at_ns, run_id, parent_run_id, handler, translate, ambient, current_block.get(), scope,
                 tags, metadata, serialized, options,
-            )  # fmt: skip
-        finally:
-            if held:
-                self._placing.release()
+            ))  # fmt: skip
+
+        if not self._turns.take(begin):
+            begin()
         if self.patience <= 0:
             self.attend()
-        return run
+        return begun[0]
 
     def new_trace(self, handler: Any, scope: Scope | None) -> TraceRef:
         """A trace may begin here and now: those who ask for the last one are told of it."""
