@@ -62,6 +62,13 @@ KEPT = [
     "via HTTP 2 and via Port 80",
     "the corner of the table and the wall",
     "issue #12-3 and run No. 7",
+    "Lesson 3 Unit 5 covers verbs",
+    "Boeing 747, 12345 Miles flown",
+    "Windows 11, 22621 Build",
+    "arrive at 3 Terminal 5",
+    "Item 1\n2000 Apples\nItem 2\n3000 Pears",
+    "zip is 300 pages",
+    "cep 300",
 ]
 
 

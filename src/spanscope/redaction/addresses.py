@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from spanscope.redaction.blocks import CAPITAL, TWO_NUMBERS, WORD, whole
+from spanscope.redaction.blocks import CAPITAL, TWO_NUMBERS, WORD, may_be_street, whole
 from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Labels, Place, Rule
 from spanscope.redaction.words import phrases
@@ -131,6 +131,8 @@ def _between_numbers(page: Page, start: int, end: int) -> Iterable[Place]:
     text = page.text
     for match in _TWO_NUMBERS.finditer(text, start, end):
         last = match.end()
+        if not may_be_street(text, match.start(), last):
+            continue
         if _PREPOSITION.search(text, max(0, match.start() - 8), match.start()):
             yield whole(page, *match.span(1))
         elif text[last : last + 1] in ("\n", ",", "\\") and (place := whole(page, *match.span(1)))[1] > last:
@@ -159,15 +161,20 @@ _CODE_LABELS: Final = phrases(
 _CODE_LABEL_WORDS = Labels(_CODE_LABELS)
 _CODE_BEHIND = re.compile(
     r"(?: ?code)?[\"']?(?: ?(?:is|:|=|#|was|number|-|\||\t| ))* ?[\"']?"
-    r"((?:[A-Z]{1,3}-)?[0-9]{2,5}(?:[ \-][0-9]{2,4})?(?: ?[A-Z]{2})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![\w]|[.,:/%][0-9]| [a-z]*(?:bytes|[kmg]b|files|entries|levels)\b)",
+    r"((?:[A-Z]{1,3}-)?[0-9]{2,5}(?:[ \-][0-9]{2,4})?(?: ?[A-Z]{2})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![\w]|[.,:/%][0-9]| [a-z]*(?:bytes|[kmg]b|files|entries|levels|pages|items|changes|times|days)\b)",
     re.IGNORECASE,
 )
+
+
+_SIGN = re.compile(r"[:=#|]|\bis\b")
 
 
 def _labelled_codes(page: Page, start: int, end: int) -> Iterable[Place]:
     for _, after in _CODE_LABEL_WORDS.places(page, start, end):
         match = _CODE_BEHIND.match(page.text, after, min(len(page.text), after + 48))
-        if match is not None and len(match[1]) >= 3:
+        if match is not None and len(match[1]) >= (
+            3 if _SIGN.search(page.text, after, match.start(1)) else 4
+        ):
             yield match.span(1)
 
 

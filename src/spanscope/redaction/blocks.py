@@ -154,7 +154,7 @@ def _with_unit(page: Page, start: int, end: int) -> Iterable[Place]:
         if unit is None:
             continue
         street = _LINE_BEFORE_UNIT.search(text, _words_back(text, at, 10), at)
-        if street is not None:
+        if street is not None and may_be_street(text, street.start(), at):
             yield whole(page, street.start(), unit.end())
             continue
         street = _LINE_BEHIND_UNIT.match(text, unit.end(), min(len(text), unit.end() + 96))
@@ -162,9 +162,11 @@ def _with_unit(page: Page, start: int, end: int) -> Iterable[Place]:
             yield whole(page, *street.span(1))
 
 
+_COUNTED = r"(?:Bytes|Words|Pages|Points|Miles|Steps|Items|Rows|Lines|Files|Users|Fans|Open|Build|Tokens|Requests|Calls|Records|USD|EUR)(?!\w)"
+"""What a number before it counts, so that it is no postal code."""
 _CODE_LINE = re.compile(
-    rf"(?:,[ ]|\n|\\n)[>|?}}* \t,]{{0,8}}(?:{_PREFIX}(?:[0-9]{{4,5}}|[0-9]{{5}}-?[0-9]{{3}}|[0-9]{{4}}(?:-[0-9]{{3}}| ?[A-Z]{{2}})|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}),? {CAPITAL}"
-    rf"|{STATES},?[ ]{{1,2}}(?:[0-9]{{4,5}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?!\w)|(?:{NAME}[ –\-])?[0-9]{{5,7}}(?!\w))"
+    rf"(?:,[ ]|\n|\\n)[>|?}}* \t,]{{0,8}}(?:{_PREFIX}(?:[0-9]{{4,5}}|[0-9]{{5}}-?[0-9]{{3}}|[0-9]{{4}}(?:-[0-9]{{3}}| ?[A-Z]{{2}})|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}),? (?!{_COUNTED}){CAPITAL}"
+    rf"|{STATES},?[ ]{{1,2}}(?:[0-9]{{4,5}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?!\w)|(?:{NAME}[ –\-])?[0-9]{{5,7}}(?!\w| (?i:{_COUNTED})))"
     rf"|[ ]{STATES},?[ ]{{1,2}}(?:[0-9]{{5}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?!\w)"
 )
 _LINE_BEFORE_CODE = re.compile(rf"({_LINE})(?:{_EITHER_GAP}{UNIT}){{0,2}}(?:{GAP}{TOWN}){{0,2}},{{0,2}} ?\Z")
@@ -175,9 +177,20 @@ _CODE_SIEVE = (
     rf"|[ ,>?}}\n]{STATES},?[ ]{{1,2}}[0-9A-Z]{{3}}"
 )
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}(?! ?[A-Z]{2}(?!\w)|[0-9]| [0-9])")
-_MONTH_OR_PART = re.compile(
-    rf"(?i)\b(?:{_MONTHS}|table|figure|fig|section|chapter|page|version|part|step|line|volume|vol|release|issue|no) [0-9]"
+_NUMBERED_THINGS = either(
+    """table, figure, fig, section, chapter, page, version, part, step, line, volume, vol, release, issue, no, lesson, module, level, grade,
+    book, week, day, course, core, test, phase, stage, round, class, team, group, exercise, question, item, episode, season, epoch, run, type,
+    model, generation, gen, top, windows, terminal, gate, platform, percent, points, row, column, zone, bus, game, http, order, revenue"""
 )
+_NO_STREET = re.compile(rf"(?i)\b(?:{_MONTHS}|{_NUMBERED_THINGS}) [0-9]")
+"""What is numbered and is no street."""
+_ROWS = re.compile(r"[ \t]*\n[ \t]*[0-9]+ [^\n]*\n[ \t]*[1-9][0-9]* [^\W\d]")
+"""The next lines of a table, rather than a town."""
+
+
+def may_be_street(text: str, first: int, last: int) -> bool:
+    """Whether a name between numbers may be a street: no `Lesson 3`, no row of a table."""
+    return _NO_STREET.search(text, first, last) is None and _ROWS.match(text, last, last + 160) is None
 
 
 def _with_code(page: Page, start: int, end: int) -> Iterable[Place]:
@@ -189,7 +202,7 @@ def _with_code(page: Page, start: int, end: int) -> Iterable[Place]:
         if _LETTER.search(text, max(0, code.start() - 64), code.start()) is None:
             continue  # a row of numbers
         street = _LINE_BEFORE_CODE.search(text, _words_back(text, code.start(), 16), code.start())
-        if street is None or _MONTH_OR_PART.search(street[1]):
+        if street is None or not may_be_street(text, *street.span(1)):
             continue
         place = whole(page, *street.span(1))
         in_line = "\n" not in text[street.end() : code.end()]
