@@ -159,6 +159,16 @@ def test_a_note_that_cannot_be_placed_takes_no_other_along(handler):
     assert handler.runtime.health.faults["place"] == 1
 
 
+def test_a_run_that_cannot_be_placed_is_not_remembered_for_ever(handler):
+    class Unreadable(dict[str, Any]):
+        def get(self, *_: Any) -> Any:
+            raise RuntimeError("not now")
+
+    handler.on_chain_start(None, {}, run_id=uuid.uuid4(), metadata=Unreadable(), name="step")
+    assert until(lambda: handler.runtime.health.faults["place"])
+    assert until(lambda: not handler.recorder.seen)
+
+
 def test_a_stream_that_is_placed_after_its_end_keeps_the_times_of_its_pieces(handler):
     model = ScriptedChatModel(replies=["one two three four"])
     unread(handler)

@@ -121,6 +121,7 @@ class Recorder:
             return False
         if self.patience != _CLOSED:
             self.patience = 0
+        self.seen.clear()  # left by starts that could not be placed
         # Once more: what came meanwhile has found that we were still reading.
         return not (self.queue or self.placed or self.log)
 
