@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import dispatch_custom_event
-from langchain_core.runnables import RunnableLambda
-from recording import handler_in, named, recorded
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.graph import START, StateGraph
+from recording import all_traces, handler_in, named, recorded
 
 from spanscope import ObsHandler, current_span, current_trace_id, open_store, recorder, semconv, span, turns
 from spanscope.handlers._ambient import RunId
@@ -167,6 +168,23 @@ def test_a_run_that_cannot_be_placed_is_not_remembered_for_ever(handler):
     handler.on_chain_start(None, {}, run_id=uuid.uuid4(), metadata=Unreadable(), name="step")
     assert until(lambda: handler.runtime.health.faults["place"])
     assert until(lambda: not handler.recorder.seen)
+
+
+def test_a_node_that_changes_its_config_does_not_change_what_it_has_called(handler):
+    """LangGraph gives a node the very dictionary that says where it is."""
+
+    def node(state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        RunnableLambda(len, name="inner").invoke("a", {"callbacks": [handler]})
+        config["callbacks"] = None
+        return {}
+
+    graph = StateGraph(dict)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    unread(handler)
+    graph.compile().invoke({}, {"callbacks": [handler]})
+    trace = all_traces(handler)[0]
+    assert named(trace, "inner").parent_id == named(trace, "node").span_id
 
 
 def test_a_stream_that_is_placed_after_its_end_keeps_the_times_of_its_pieces(handler):

@@ -124,17 +124,20 @@ class ObsHandler(Handler, _Base):
             if parent_run_id is None or parent_run_id.int not in self._seen:
                 top = self.recorder.new_trace(self, scope)
                 read = whole if read is shape else read
+                # Nothing else says where it belongs, and a node may change the dictionary, which is its own.
+                config: Any = {"callbacks": (_child_config() or {}).get("callbacks")}
+            else:
+                config = _child_config()
             self._seen.add(run_id.int)
             try:
                 asked = read(given)
             except Exception as fault:  # noqa: BLE001  the run is recorded without it
                 asked = None
                 self._unread(stage, fault)
-            config, block = _child_config(), _block()
             others = None if len(frameworks) == 1 else _others()
             self._note((
                 notes.start, self, at_ns, translate, kind, run_id, parent_run_id, top, config, others,
-                block, scope, tags, metadata, serialized, options, asked,
+                _block(), scope, tags, metadata, serialized, options, asked,
             ))  # fmt: skip
             if len(self._log) > self.recorder.patience:
                 self.recorder.attend()
