@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import copy
+import pickle
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -312,6 +314,14 @@ async def test_each_task_sees_its_own_trace_id_and_its_own_last_one(handler):
     for inside, last, expected in await asyncio.gather(*(request(number) for number in range(50))):
         assert inside == expected
         assert last == expected
+
+
+@pytest.mark.parametrize("passed_on", [copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))])
+def test_what_a_block_gave_can_be_copied_and_sent_to_another_process(handler, passed_on):
+    with context(session_id="s-1") as scope:
+        RunnableLambda(len).invoke("a", config={"callbacks": [handler]})
+    there = passed_on(scope)
+    assert (there.session_id, there.trace_id) == ("s-1", handler.last_trace_id)
 
 
 def test_each_thread_sees_its_own_last_trace_id(handler):

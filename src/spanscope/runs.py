@@ -39,6 +39,10 @@ class TraceRef:
         self.facts: dict[str, Any] = {}
         """Session, user and the like, gathered by the worker from any run of the trace."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, made together with a `Scope` perhaps, and for another process: the id and nothing else."""
+        return _named, (self.asked() or "",)
+
     def resolve(self) -> "TraceRef":
         ref = self
         while ref.into is not None:
@@ -57,6 +61,12 @@ class TraceRef:
         while ref is not None and ref is not other:
             ref = ref.into
         return ref is other
+
+
+def _named(trace_id: str) -> TraceRef:
+    trace = TraceRef(int)
+    trace.trace_id = trace_id
+    return trace
 
 
 class Run:
