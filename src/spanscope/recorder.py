@@ -23,7 +23,7 @@ from spanscope.turns import Turns
 
 Note = tuple[Any, ...]
 """A function, and its arguments."""
-LOG_LIMIT: Final = 20_000
+LOG_LIMIT: Final = 10_000
 """From here on a caller that adds a note places some itself: then the log does not grow further."""
 _HELP: Final = 16
 _CLOSED: Final = -1
