@@ -25,7 +25,7 @@ _CITY_STATE_ZIP = re.compile(
 )
 _UK_POSTCODE = re.compile(r"[A-Z](?<![\w-].)[A-Z]?[0-9][A-Z0-9]?\s[0-9][ABD-HJLNP-UW-Z]{2}(?![\w-])")
 _INWARD = re.compile(r"\s[0-9][ABD-HJLNP-UW-Z]{2}")
-_FIVE_DIGITS = re.compile("[0-9]{5}")
+_FIVE_DIGITS = re.compile(r"[0-9](?<=\s.)[0-9]{4}")
 _JAPANESE = re.compile(
     r"〒\s?[0-9]{3}-?[0-9]{4}(?:\s?[^\s,。、]{2,10}[都道府県][^\n。、]{2,40})?|[^\s、。「」]{1,4}[都道府県][^\s、。「」]{1,8}[市区郡][^\s、。「」]{1,14}[0-9]{1,3}(?:[-−丁目番地号ー][0-9丁目番地号]*){1,3}"
 )
@@ -143,7 +143,7 @@ def _between_numbers(page: Page, start: int, end: int) -> Iterable[Place]:
 _GRID = re.compile(
     r"(?i:calle|cll?|carrera|cra?|kra?|diagonal|dg|diag|transversal|tv|trans|avenida|av|ak|ac)\b\.? ?[0-9]{1,3} ?[A-Z]?(?: ?bis)?(?: ?(?i:sur|norte|este|oeste))? ?(?:#|[Nn][oº°]\.?) ?[0-9]{1,3} ?[A-Z]? ?[-–] ?[0-9]{1,3}(?!\w)(?: (?i:sur|norte|este|oeste))?"
 )
-_GRID_SIGN = re.compile(r"(?:#|[Nn][oº°]\.?) ?[0-9]{1,3} ?[A-Z]? ?[-–] ?[0-9]")
+_GRID_SIGN = re.compile(r"[#Nn](?:(?<=#)|(?<!#)[oº°]\.?) ?[0-9]{1,3} ?[A-Z]? ?[-–] ?[0-9]")
 
 
 def _on_a_grid(page: Page, start: int, end: int) -> Iterable[Place]:

@@ -115,6 +115,7 @@ _ASSIGNS: Final = frozenset("=:>(")
 _QUOTES: Final = frozenset("\"'`")
 _MADE = re.compile(r"[0-9]|[A-Za-z]{12}|[a-f]{8}:")
 """Stands in each word that `looks_random` or `looks_made`, and in few others."""
+_DIGIT = re.compile("[0-9]")
 _TRAILING: Final = ".:%!"
 
 
@@ -123,7 +124,7 @@ def _by_value(page: Page, start: int, end: int) -> Iterable[Place]:
     for token in page.tokens(start, end):
         first = text.find(token, first)
         last = first + len(token)
-        if _MADE.search(token) is not None:
+        if _DIGIT.search(token) is not None or (len(token) >= 12 and _MADE.search(token) is not None):
             for match in _LONG_WORD.finditer(text, first, last):
                 word = match[0]
                 at = match.start()
