@@ -17,8 +17,11 @@ from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Rule
 from spanscope.redaction.sieves import Sieve, re2_sieve, word_sieve
 
-PIECE: Final = 1_024
-"""Short, for a rule costs as much as the piece is long in which its words stand."""
+PIECE: Final = 2_048
+"""Short, for a rule costs as much as the piece is long in which its words stand.
+
+Not shorter, for each rule begins anew with each piece.
+"""
 OVERLAP: Final = 192
 LOOK_AHEAD: Final = 4_096
 """A piece ends between two words, if there is such a place so near."""
