@@ -469,6 +469,39 @@ def test_what_is_left_alone_is_what_redaction_would_leave(value, user):
 # --- the fast way to a span -----------------------------------------------------------------------------
 
 
+class Impostor(str):
+    """Claims to be equal to the texts that stay as they are, and says something else."""
+
+    def __eq__(self, other):
+        return other in ("llm", "ChatModel") or str.__eq__(self, other)
+
+    def __hash__(self):
+        return hash("ChatModel")
+
+
+words = st.sampled_from(("llm", "chain", "ChatModel", "prepared-1", MAIL, KEY, Impostor(MAIL), 7, None, ()))
+few_facts = st.dictionaries(
+    st.sampled_from(("kind", "name", "framework", "request_model", "finish_reason", "end_ns", "max_tokens")),
+    words,
+)
+
+
+@given(st.lists(few_facts, max_size=8))
+def test_what_was_sealed_before_changes_nothing(found):
+    """Fields are looked up together once they were read one by one; that must not let anything through."""
+    names, used = Pseudonyms(b"k" * 32), None
+    for facts in found:
+        fresh = Seal(Redactor(digest=names.digest), names, Health())
+        used = used or Seal(Redactor(digest=names.digest), names, Health())
+        one = draft()
+        one.facts = facts
+        span = used.seal(one)
+        assert vars(span) == vars(fresh.seal(one))
+        assert all(type(value) is not Impostor for value in vars(span).values())
+        assert MAIL not in str(vars(span))
+        assert KEY not in str(vars(span))
+
+
 def test_a_span_made_fast_is_a_span_like_any_other():
     values = {
         "trace_id": "a" * 32,

@@ -125,14 +125,13 @@ class Span:
         return self.response_model or self.request_model
 
 
-def make_span(values: Mapping[str, Any]) -> Span:
-    """`Span(**values)` at a tenth of its cost, for those who make thousands.
+def make_span(values: dict[str, Any]) -> Span:
+    """`Span(**values)` at a twentieth of its cost, for those who make thousands; it keeps the dictionary.
 
     A frozen dataclass sets each of its fifty fields through `object.__setattr__`, 9 µs in all.  Here only
-    what is given is set; of the rest the defaults of the class are read.
+    what is given is there; of the rest the defaults of the class are read.
     """
+    values.setdefault("attributes", {})
     span = object.__new__(Span)
-    facts = vars(span)
-    facts["attributes"] = {}
-    facts.update(values)
+    object.__setattr__(span, "__dict__", values)
     return span
