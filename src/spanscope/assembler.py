@@ -162,7 +162,7 @@ class Assembler:
         return draft
 
     def _keep_or_unload(self, run: Run) -> None:
-        trace = run.trace.resolve()
+        trace = run.trace if run.trace.into is None else run.trace.resolve()
         if trace.provisional:
             kept = self._provisional.setdefault(id(trace), (self._recorder.now(), []))[1]
             if len(kept) < 1000:
@@ -210,14 +210,16 @@ class Assembler:
         """What is known of the run by now; None for one that is not stored."""
         if run.hidden:
             return None
-        trace, handler = run.trace.resolve(), run.handler
+        trace, handler = run.trace, run.handler
         # Its own, also after a move: the start of a span tells the store what it is that moved.
-        offset_ns = run.trace.offset_ns
+        offset_ns = trace.offset_ns
+        if trace.into is not None:
+            trace = trace.resolve()
         draft = Draft(
             trace_id=trace.trace_id,
             span_id=run.span_id,
             start_ns=run.start_ns + offset_ns,
-            status=status or "ok",
+            status="ok",
             # Given, for a dataclass makes its own at twice the cost.
             facts={},
             attributes={},
@@ -261,18 +263,18 @@ class Assembler:
         draft.attributes[semconv.EXTRACT_ERRORS] = [stage]
 
     def _parentage(self, run: Run, trace: TraceRef, draft: Draft) -> None:
-        parent = run.parent
+        parent, facts = run.parent, draft.facts
         above = parent if parent is None or not parent.hidden else run.visible_parent()
         if above is not None:
-            draft.facts["parent_id"] = above.span_id
-            draft.facts["parent_source"] = run.parent_source
+            facts["parent_id"] = above.span_id
+            facts["parent_source"] = run.parent_source
         elif run.named_parent is not None and parent is None:
-            draft.facts["parent_id"] = span_id_of(run.named_parent)
-            draft.facts["parent_source"] = "framework"
+            facts["parent_id"] = span_id_of(run.named_parent)
+            facts["parent_source"] = "framework"
             draft.attributes[semconv.PARENT_MISSING] = True
         elif trace.remote_parent is not None:
-            draft.facts["parent_id"] = trace.remote_parent
-            draft.facts["parent_source"] = "remote"
+            facts["parent_id"] = trace.remote_parent
+            facts["parent_source"] = "remote"
         if run.late or _outlived_root(run):
             draft.attributes[semconv.LATE] = True
         if run.reused:
@@ -311,11 +313,14 @@ class Assembler:
         """Whose the run is, its tags, prompt and metadata, and what the user set on it."""
         handler, scope, parent, facts = run.handler, run.scope, run.parent, draft.facts
         own: Scope = handler.scope
-        facts.update(own.facts)
+        if own.facts:
+            facts.update(own.facts)
         if scope is not None:
             facts.update(scope.facts)
-        facts.update(run.known)
-        facts.update(trace.facts)
+        if run.known:
+            facts.update(run.known)
+        if trace.facts:
+            facts.update(trace.facts)
         tags = handler.own_tags(run.tags) if run.tags else []
         metadata = {}
         if run.metadata:
@@ -377,12 +382,12 @@ def _outlived_root(run: Run) -> bool:
 def _content_policy(run: Run, kind: str) -> str:
     """The word of the call goes before that of the block around it, and this before the handler's."""
     rules: Mapping[str, str] = run.handler.settings.content
-    said = run.metadata
-    asked = said.get(semconv.CONTENT_POLICY) if said and isinstance(said, MAPPINGS) else None
-    around = run.scope.content if run.scope is not None else None
-    if asked or around:
-        return content_policy(kind, asked, around, rules)
-    return rules.get(kind) or rules.get(DEFAULT) or DEFAULT_CONTENT
+    said, scope = run.metadata, run.scope
+    if scope is None and (not said or (type(said) is dict and semconv.CONTENT_POLICY not in said)):
+        # Nobody has asked for anything else, as nearly always.
+        return rules.get(kind) or rules.get(DEFAULT) or DEFAULT_CONTENT
+    asked = said.get(semconv.CONTENT_POLICY) if isinstance(said, MAPPINGS) else None
+    return content_policy(kind, asked, None if scope is None else scope.content, rules)
 
 
 def _unload(run: Run) -> None:

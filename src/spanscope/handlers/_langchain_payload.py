@@ -101,11 +101,11 @@ def own_tags(tags: Any) -> list[str]:
 # --- all kinds -----------------------------------------------------------------------------------------
 
 
-def _common(run: Run, draft: Draft, kind: str) -> None:
+def _common(run: Run, draft: Draft, kind: str, options: Mapping[str, Any]) -> None:
     """What runs of all kinds may have."""
     facts, metadata, error = draft.facts, run.metadata, run.error
     facts["kind"], facts["framework"] = kind, FRAMEWORK
-    name = _options(run).get("name")
+    name = options.get("name")
     facts["name"] = name if type(name) is str and name else _class_name(run.serialized) or kind
     if metadata and "langgraph_node" in metadata and isinstance(metadata, MAPPINGS):
         attributes = draft.attributes
@@ -117,8 +117,8 @@ def _common(run: Run, draft: Draft, kind: str) -> None:
         for tag in run.tags:
             if isinstance(tag, str) and tag.startswith(RETRY_TAG):
                 draft.attributes[semconv.ATTEMPT] = int(tag.removeprefix(RETRY_TAG))
-    draft.status = status_of(error, is_root=run.parent is None)
     if error is not None:
+        draft.status = status_of(error, is_root=run.parent is None)
         _failure(error, draft)
 
 
@@ -161,29 +161,32 @@ _RUN_TYPES: Final = ("prompt", "parser", "retriever", "tool", "llm")
 
 
 def chain(run: Run, draft: Draft) -> None:
-    kind = _options(run).get("run_type")
+    options = _options(run)
+    kind = options.get("run_type")
     if kind not in _RUN_TYPES:
         kind = run.kind or "chain"
         if kind == "graph" and _metadata(run).get("ls_integration") == "langchain_create_agent":
             kind = "agent"
-    _common(run, draft, kind)
+    _common(run, draft, kind, options)
     if kind == "prompt" and run.serialized is not None:
         draft.facts["prompt_hash"] = _template_text(run.serialized)
-    attributes, outermost = draft.attributes, run.parent is None
-    shaped, content = run.payload if isinstance(run.payload, tuple) else (run.payload, None)
-    if shaped is not None:
-        attributes[semconv.INPUT_SHAPE] = shaped
-    if outermost and content is not None and (asked := input_text(content)) is not None:
-        draft.inputs.append(asked)
+    attributes, outermost, asked, answered = draft.attributes, run.parent is None, run.payload, run.output
+    if type(asked) is tuple:
+        asked, content = asked
+        if outermost and content is not None and (said := input_text(content)) is not None:
+            draft.inputs.append(said)
+    if asked is not None:
+        attributes[semconv.INPUT_SHAPE] = asked
     if run.interrupted and draft.status == "ok":
         draft.status = "interrupted"
     if run.resumed:
         attributes[semconv.RESUMED] = True
-    shaped, content = run.output if isinstance(run.output, tuple) else (run.output, None)
-    if shaped is not None:
-        attributes[semconv.OUTPUT_SHAPE] = shaped
-    if outermost and content is not None and (answered := output_text(content)) is not None:
-        draft.outputs.append(answered)
+    if type(answered) is tuple:
+        answered, content = answered
+        if outermost and content is not None and (said := output_text(content)) is not None:
+            draft.outputs.append(said)
+    if answered is not None:
+        attributes[semconv.OUTPUT_SHAPE] = answered
 
 
 _templates: dict[int, tuple[Any, str]] = {}
@@ -209,7 +212,7 @@ def llm(run: Run, draft: Draft) -> None:
     params = options.get("invocation_params")
     params = params if isinstance(params, MAPPINGS) else {}
     metadata = _metadata(run)
-    _common(run, draft, "llm")
+    _common(run, draft, "llm", options)
     answer = run.output if isinstance(run.output, model.Answer) else None
     if answer is not None and run.chunks:
         answer = taken_once(answer, run.usage, run.usages)
@@ -299,8 +302,9 @@ def _why_no_usage(run: Run, draft: Draft, call: model.Call) -> None:
 
 
 def tool(run: Run, draft: Draft) -> None:
-    _common(run, draft, "tool")
-    if call_id := _options(run).get("tool_call_id"):
+    options = _options(run)
+    _common(run, draft, "tool", options)
+    if call_id := options.get("tool_call_id"):
         draft.attributes[semconv.TOOL_CALL_ID] = call_id
     asked = run.payload
     if asked is not None:
@@ -318,7 +322,7 @@ def tool(run: Run, draft: Draft) -> None:
 
 
 def retriever(run: Run, draft: Draft) -> None:
-    _common(run, draft, "retriever")
+    _common(run, draft, "retriever", _options(run))
     if isinstance(run.payload, str):
         draft.inputs.append(Message("query", run.payload))
     if run.output is None:

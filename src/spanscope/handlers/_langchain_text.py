@@ -44,14 +44,16 @@ _read: dict[int, tuple[weakref.ref[Any], Any, Any, Message]] = {}
 
 
 def _message(message: Any, content: Any) -> Message:
-    key = id(message)
-    known = _read.get(key)
     # Of its fields, and not as attributes: asking a pydantic model for one that it lacks costs as much as
     # all the rest here.
     fields = vars(message)
     calls = fields.get("tool_calls")
-    if known is not None and known[0]() is message and known[1] is content and known[2] is calls:
-        return known[3]
+    key = id(message)
+    known = _read.get(key)
+    if known is not None:
+        there, said, called, read = known
+        if there() is message and said is content and called is calls:
+            return read
     role = fields.get("type") or type(message).__name__
     if role == "chat":
         role = fields.get("role", role)

@@ -9,6 +9,8 @@ Fed by `backends.sql`; its SQL is made by `statements`, its sums by `totals`.
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, Engine, and_, delete, exc, select
@@ -98,12 +100,12 @@ class Writer:
         if emptied:
             connection.execute(self._emptied, self._these(emptied))
 
-    def _unseen(self, spans: Iterable[Span]) -> dict[str, Content]:
+    def _unseen(self, spans: Collection[Span]) -> dict[str, Content]:
         """The contents that the store lacks, or has less text of."""
         stored, unseen = self._stored, dict[str, Content]()
         # The seal gives one object for a message however often it is sent; so each is looked at once.
-        each = {id(content): content for span in spans for content in (*span.inputs, *span.outputs)}
-        for content in each.values():
+        contents = [*chain.from_iterable(map(_inputs, spans)), *chain.from_iterable(map(_outputs, spans))]
+        for content in dict(zip(map(id, contents), contents)).values():  # noqa: B905  they are the same ones
             key = content.content_id
             known = stored.get(key)
             if known is not None:
@@ -120,6 +122,10 @@ class Writer:
             self._stored[content.content_id] = _text_length(content)
         while len(self._stored) > REMEMBERED_CONTENTS:
             self._stored.popitem(last=False)
+
+
+_inputs = attrgetter("inputs")
+_outputs = attrgetter("outputs")
 
 
 def _latest(spans: Iterable[Span]) -> dict[str, Span]:
