@@ -430,6 +430,15 @@ drafts = st.builds(
 )
 
 
+@pytest.mark.parametrize("part", ["inputs", "outputs", "events", "attributes"])
+def test_what_raises_when_asked_whether_it_is_empty_is_counted_and_the_span_made(part):
+    health, names = Health(), Pseudonyms(b"k" * 32)
+    span = Seal(Redactor(digest=names.digest), names, health).seal(draft(**{part: Wild()}))
+    assert span.kind == "llm"
+    assert sum(health.faults.values()) > 0
+    assert MAIL not in repr(span)
+
+
 @settings(max_examples=150, deadline=None)
 @given(drafts)
 def test_no_planted_secret_leaves_by_any_field_line_or_metric(draft):

@@ -353,13 +353,16 @@ class Seal:
 
 def _has_more(draft: Draft) -> bool:
     """Whether there is more than fields and attributes; of a step in between, as most are, there is not."""
-    return bool(
-        draft.inputs
-        or draft.outputs
-        or draft.events
-        or draft.error is not None
-        or draft.content not in _SHOWN
-    )
+    try:
+        return bool(
+            draft.inputs
+            or draft.outputs
+            or draft.events
+            or draft.error is not None
+            or draft.content not in _SHOWN
+        )
+    except Exception:  # noqa: BLE001  what cannot even be asked is something: each part has its own boundary
+        return True
 
 
 def _well_formed(value: str, form: Pattern[str], known: set[str]) -> bool:
