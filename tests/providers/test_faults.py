@@ -38,6 +38,7 @@ def test_one_failure_costs_one_fact(call, monkeypatch, group, broken):
     fail.__name__ = broken.__name__
     readers = getattr(model, group)
     monkeypatch.setattr(model, group, tuple(fail if one is broken else one for one in readers))
+    monkeypatch.setattr(model, "_chosen", {})
     said = Said(text="", tools=(("look_up", '{"city": "Paris"}'),), finish="tool_calls")
     span = call("openai", wire.CHAT.whole(said), tools=True)
     assert span.attributes[semconv.EXTRACT_ERRORS] == [broken.__name__]

@@ -1,10 +1,14 @@
 """LangChain's own form of usage, as its clients have filled it over the years: one call, the same counts."""
 
+import ast
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from spanscope.handlers import _langchain_model as model
+from spanscope.handlers import _langchain_request as request
 from spanscope.handlers._langchain_model import Answer
 from spanscope.handlers._langchain_usage import usage_facts
 
@@ -53,3 +57,47 @@ def test_every_version_gives_the_same_counts(shape):
     assert (facts["input_tokens"], facts["output_tokens"], facts["total_tokens"]) == (160, 30, 190)
     assert (facts["cache_read_tokens"], facts["cache_write_tokens"]) == (40, 20)
     assert facts["usage_source"] == "provider"
+
+
+def _names_spelled(*modules):
+    """Every name that the source of these modules spells."""
+    constants = (
+        node.value
+        for module in modules
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return sorted({text for text in constants if text.isidentifier()})
+
+
+NESTED = {
+    "tools": [{"name": "look_up"}],
+    "temperature": 0.5,
+    "max_tokens": 7,
+    "cost": 0.25,
+    "service_tier": "flex",
+    "type": "flex",
+    "flex": 7,
+    "x-request-id": "request-1",
+    "RequestId": "request-1",
+}
+VALUES = ("said", 7, ["said"], NESTED)
+
+
+@pytest.mark.parametrize("name", _names_spelled(model, request))
+def test_no_reader_is_left_out_that_would_have_found_something(name):
+    """Which readers are asked is told by the names that stand in a call: here one of them, in each place."""
+    nowhere = Answer(None, "", None, {}, None, None, {}, {})
+    for value in VALUES:
+        given = {name: value}
+        for call in (
+            model.Call(given, {}, None),
+            model.Call({}, given, None),
+            *(
+                model.Call({}, {}, nowhere._replace(**{place: given}))
+                for place in ("usage", "response_metadata", "generation_info", "llm_output")
+            ),
+        ):
+            for asked, readers in zip(model._readers(call), (model.FACTS, model.ATTRIBUTES), strict=True):
+                left_out = set(readers) - set(asked)
+                assert [one.__name__ for one in left_out if one(call)] == []

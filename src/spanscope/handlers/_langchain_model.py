@@ -7,12 +7,13 @@ clients put it, and what they get wrong.  A reader that fails loses its own fact
 Pure; runs on the worker thread, called by `_langchain_payload`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Set
 from decimal import Decimal
 from typing import Any, Final
 
 from spanscope import semconv
 from spanscope.handlers._langchain_request import (
+    NAMES,
     NOTHING,
     Answer,
     Call,
@@ -256,10 +257,45 @@ BOTH: Final[tuple[Callable[[Call], tuple[Facts, Facts]], ...]] = (usage, tool_ca
 """Readers that give fields and attributes."""
 
 
+_NAMES: Final[Mapping[Callable[[Call], Facts], Set[str]]] = {
+    **NAMES,
+    reported_cost: {"cost", "token_usage"},
+    service_tier: {"service_tier", "serviceTier", "usage", "input_token_details"},
+    headers: {"headers", "ResponseMetadata"},
+    fingerprint: {"system_fingerprint"},
+}
+"""Readers that find nothing where none of these names stands in the call or its answer."""
+_Readers = tuple[Callable[[Call], Facts], ...]
+_chosen: dict[tuple[Any, ...], tuple[_Readers, _Readers]] = {}
+"""The readers for calls in which these names stand; a client's calls and answers have few sets of them."""
+
+
+def _readers(call: Call) -> tuple[_Readers, _Readers]:
+    """Those of `FACTS` and `ATTRIBUTES` that may find something."""
+    answer = call.answer
+    try:
+        names: tuple[Any, ...] = (*call.params, *call.metadata)
+        if answer is not None:
+            names = (*names, *answer.response_metadata, *answer.llm_output, *(answer.usage or ()))
+    except Exception:  # noqa: BLE001  what cannot be looked over: each reader fails for itself, or does not
+        return FACTS, ATTRIBUTES
+    found = _chosen.get(names)
+    if found is None:
+        if len(_chosen) >= 256:
+            _chosen.clear()
+        found = _chosen[names] = _finding(names, FACTS), _finding(names, ATTRIBUTES)
+    return found
+
+
+def _finding(names: Collection[Any], readers: _Readers) -> _Readers:
+    return tuple(one for one in readers if one not in _NAMES or not _NAMES[one].isdisjoint(names))
+
+
 def read(call: Call, facts: Facts, attributes: Facts) -> list[str]:
     """Put all facts of the call where they belong; the names of the readers that failed."""
     failed: list[str] = []
-    for readers, keep in ((FACTS, facts.update), (ATTRIBUTES, attributes.update)):
+    of_facts, of_attributes = _readers(call)
+    for readers, keep in ((of_facts, facts.update), (of_attributes, attributes.update)):
         for reader in readers:
             try:
                 if found := reader(call):

@@ -4,7 +4,7 @@ Also what a call is, for these readers and those of the answer in `_langchain_mo
 worker thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Final, NamedTuple
 
 from spanscope import semconv
@@ -183,6 +183,15 @@ def server(call: Call) -> Facts:
         return NOTHING
     host = found.partition("://")[2].partition("/")[0].rpartition("@")[2]
     return {semconv.SERVER_ADDRESS: host} if host else NOTHING
+
+
+NAMES: Final[Mapping[Callable[[Call], Facts], Set[str]]] = {
+    temperature: {"ls_temperature", *_TEMPERATURE, *_NESTED},
+    max_tokens: {"ls_max_tokens", *_LIMITS, *_NESTED},
+    stop_sequences: {"ls_stop", "stop", "stop_sequences"},
+    tools_offered: {"tools", "functions", "toolConfig", "tool_config"},
+}
+"""Readers that find nothing where none of these names stands in what was asked."""
 
 
 def field(message: Any, name: str) -> Any:

@@ -96,8 +96,8 @@ class Seal:
         """Takes the raw texts of spans whose policy is `vault`; without one they are not kept."""
         self._texts = Recent[_Said, str | None](max_items=2048, max_weight=8_000_000)
         """What is seen of a text.  A question comes as the chain's, the retriever's and the model's."""
-        self._contents = Recent[tuple[str, _Said], Content](max_items=4096, max_weight=8_000_000)
-        """By role and text: an agent sends its whole history again with each call."""
+        self._contents = Recent[tuple[str, str, int, int], Content](max_items=4096, max_weight=8_000_000)
+        """By role, policy and `text_key`: an agent sends its whole history again with each call."""
         self._digests = Recent[TextKey, str](max_items=4096, max_weight=4096)
         self._trace_ids: set[str] = set()
         self._parent_ids: set[str] = set()
@@ -316,9 +316,10 @@ class Seal:
             role = as_text(role)
         if type(text) is not str:
             text = as_text(text)
-        said = (policy, text_key(text))
-        content = self._contents.get((role, said))
+        key = (role, policy, len(text), hash(text))
+        content = self._contents.get(key)
         if content is None:
+            said = (policy, text_key(text))
             shown = self._texts.get(said) or self._text(text, policy)
             content = Content(
                 content_id=self._pseudonyms.content_id(role, text),
@@ -328,7 +329,7 @@ class Seal:
             )
             weight = len(shown or "")
             self._texts.put(said, shown, weight=weight)
-            self._contents.put((role, said), content, weight=weight)
+            self._contents.put(key, content, weight=weight)
         return content
 
     def _text(self, text: str, policy: str) -> str | None:
