@@ -54,11 +54,11 @@ class SignalsStage:
 
     def _note(self, draft: Draft) -> None:
         roles: dict[str, int] = {}
-        for message in draft.inputs:
-            roles[message.role] = roles.get(message.role, 0) + 1
+        for role, _ in draft.inputs:
+            roles[role] = roles.get(role, 0) + 1
         draft.attributes[semconv.ROLES] = roles
         if "prompt_hash" not in draft.facts:
-            system = [message.text for message in draft.inputs if message.role in _SYSTEM]
+            system = [text for role, text in draft.inputs if role in _SYSTEM]
             if system:
                 draft.facts["prompt_hash"] = "\n".join(system)
         names = dict.fromkeys(self._in_all(draft.inputs))

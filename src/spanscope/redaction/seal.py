@@ -8,6 +8,7 @@ Runs on the worker thread, after `pricing`; what it returns goes to every backen
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from re import Pattern
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, Final
@@ -66,6 +67,7 @@ _SHOWN = ("preview", "redacted", "vault")
 """The policies under which texts are seen, in whatever form."""
 _Said = tuple[str, TextKey]
 """A content policy and a text."""
+_id_of = attrgetter("content_id")
 _MEASURES = ("temperature", "time_to_first_token_ms", "tokens_per_second")
 
 
@@ -273,7 +275,7 @@ class Seal:
     def _messages(self, draft: Draft, fields: dict[str, Any]) -> None:
         if draft.inputs and (inputs := self._sealed(draft.inputs, draft.content)):
             fields["inputs"] = inputs
-            fields["messages_hash"] = self._pseudonyms.digest("".join([found.content_id for found in inputs]))
+            fields["messages_hash"] = self._pseudonyms.digest("".join(map(_id_of, inputs)))
             fields["message_count"] = len(draft.inputs)
             question = next(
                 (found for found in reversed(inputs) if found.role in _QUESTION_ROLES), inputs[-1]

@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from spanscope.store.tables import SPANS
 Row = tuple[Any, ...]
 _NANO: Final = Decimal(1_000_000_000)
 _INT64: Final = 2**63
+_id_of: Final = attrgetter("content_id")
 
 
 class Form:
@@ -124,7 +125,7 @@ def storable(value: Any) -> Any:
 
 def _ids(contents: Iterable[Content]) -> str:
     """A JSON list, put together by hand because hex digits need no escaping."""
-    return '["' + '","'.join([content.content_id for content in contents]) + '"]'
+    return '["' + '","'.join(map(_id_of, contents)) + '"]'
 
 
 _WRITTEN: Final[Mapping[str, Callable[[Any], Any]]] = {
