@@ -497,7 +497,7 @@ few_facts = st.dictionaries(
 
 @given(st.lists(few_facts, max_size=8))
 def test_what_was_sealed_before_changes_nothing(found):
-    """Fields are looked up together once they were read one by one; that must not let anything through."""
+    """What stays as it is is remembered; that must not let anything else through."""
     names, used = Pseudonyms(b"k" * 32), None
     for facts in found:
         fresh = Seal(Redactor(digest=names.digest), names, Health())

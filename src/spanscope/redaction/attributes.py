@@ -21,7 +21,6 @@ from spanscope.redaction.pseudonyms import Pseudonyms
 from spanscope.redaction.rules import SECRET
 
 _MAX_ATTRIBUTES: Final = 100
-_SMALL: Final = 1_000_000
 _MAX_DOCUMENTS: Final = 200
 _MAX_MAPPINGS: Final = 20
 _DOCUMENT_LISTS: Final = (semconv.DOCUMENTS, semconv.DOCUMENTS_BEFORE)
@@ -50,28 +49,27 @@ class Attributes:
 
     def redacted(self, attributes: Mapping[Any, Any], user: str | None) -> dict[str, Any]:
         """The first hundred of them.  `user` is the raw name of a person who must not stand among them."""
-        labels, path, kept = self._labels, self._path, dict[str, Any]()
-        silent, plain = labels.silent, labels.plain
-        if len(attributes) > _MAX_ATTRIBUTES:
-            attributes = dict(islice(attributes.items(), _MAX_ATTRIBUTES))
-        for key, value in attributes.items():
-            if key in silent and type(key) is str:
-                # What most attributes are, and may stay: a text seen before, a shape, a size.
+        labels = self._labels
+        names, plain, kept = labels.names, labels.plain, dict[str, Any]()
+        for key, value in islice(attributes.items(), _MAX_ATTRIBUTES):
+            name, said = names.get(key) or labels.name(key)
+            if said is None:
+                # What most attributes are, and may stay: a text seen before, a size, a shape.
                 kind = type(value)
                 if kind is str:
-                    if (value in plain or value == path) and value != user:
-                        kept[key] = value
+                    if (value in plain or value == self._path) and value != user:
+                        kept[name] = value
+                        continue
+                elif kind is int:
+                    if -1_000_000 < value < 1_000_000:
+                        kept[name] = value
                         continue
                 elif kind is dict:
                     # Copied first: the application may go on changing its dictionary.
                     copied = value.copy()
                     if labels.leave_alone(copied, user):
-                        kept[key] = copied
+                        kept[name] = copied
                         continue
-                elif kind is int and -_SMALL < value < _SMALL:
-                    kept[key] = value
-                    continue
-            name, said = labels.name(key)
             kept[name] = self._attribute(name, said, value, user)
         return kept
 
@@ -81,7 +79,7 @@ class Attributes:
             return value
         if said == "secret":
             return SECRET
-        if kind in (int, float) and -_SMALL < value < _SMALL:
+        if kind in (int, float) and -1e6 < value < 1e6:
             return value
         if said == "opaque":
             return self._redactor.opaque(value)

@@ -27,8 +27,6 @@ def whole(value: Any) -> int | None:
 
 def moment(value: Any) -> int | None:
     """Nanoseconds since the epoch, up to the year 2262."""
-    if type(value) is int and 0 <= value < 2**63:
-        return value
     number = whole(value)
     return number if number is not None and number >= 0 else None
 

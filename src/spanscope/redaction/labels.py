@@ -6,7 +6,7 @@ changes is not, so that nothing secret is remembered.
 Used by `seal` and `attributes`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -19,8 +19,6 @@ MAX_LABELS: Final = 100
 _MAX_PLAIN: Final = 8192
 _MOST_ITEMS: Final = 20
 """A mapping with more is walked: its strings together may be more text than is kept of one value."""
-_texts_only: Final = frozenset({str}).issuperset
-_whole_only: Final = frozenset({int}).issuperset
 
 
 class Labels:
@@ -33,8 +31,8 @@ class Labels:
         """Texts that redaction leaves as they are.  Read only."""
         self.names: dict[str, tuple[str, Meaning]] = {}
         """What `name` has said of the names that stay as they are.  Read only."""
-        self.silent: set[str] = set()
-        """Names that stay as they are, and say nothing of the value under them.  Read only."""
+        self._silent: set[str] = set()
+        """Names that stay as they are, and say nothing of the value under them."""
 
     def label(self, value: Any) -> str:
         """A short text, redacted and cut."""
@@ -66,10 +64,10 @@ class Labels:
     def _remember(self, key: str, known: tuple[str, Meaning]) -> None:
         if len(self.names) >= _MAX_PLAIN:
             self.names.clear()
-            self.silent.clear()
+            self._silent.clear()
         self.names[key] = known
         if known[1] is None:
-            self.silent.add(key)
+            self._silent.add(key)
 
     def leave_alone(self, values: Mapping[Any, Any], user: str | None) -> bool:
         """Whether redaction would leave this flat mapping as it is; asked at a fifth of the cost of a walk.
@@ -79,27 +77,17 @@ class Labels:
         """
         if len(values) > self._most_items:
             return False
-        if not self._all_silent(values):
-            return False
-        items = values.values()
-        if _whole_only(map(type, items)):
-            # Sizes, as nearly all shapes are.
-            return not items or (min(items) > -SMALL_INT and max(items) < SMALL_INT)
-        plain = self.plain
-        for value in items:
+        plain, silent = self.plain, self._silent
+        for key, value in values.items():
+            if type(key) is not str or (key not in silent and self.name(key) != (key, None)):
+                return False
             kind = type(value)
-            if kind is str:
-                if value == user or (value not in plain and self.label(value) != value):
-                    return False
-            elif kind is int or kind is float:
+            if kind is int or kind is float:
                 if not -SMALL_INT < value < SMALL_INT:
+                    return False
+            elif kind is str:
+                if value == user or (value not in plain and self.label(value) != value):
                     return False
             elif value is not None and kind is not bool:
                 return False
         return True
-
-    def _all_silent(self, names: Collection[Any]) -> bool:
-        """Whether all of these stay as they are, and say nothing of the values under them."""
-        if not _texts_only(map(type, names)):
-            return False
-        return self.silent.issuperset(names) or all(self.name(name) == (name, None) for name in names)

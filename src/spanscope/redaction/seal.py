@@ -7,7 +7,7 @@ else is text and passes the redactor.  A field for which there is no rule does n
 Runs on the worker thread, after `pricing`; what it returns goes to every backend.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from re import Pattern
 from re import compile as pattern
@@ -20,7 +20,6 @@ from spanscope.redaction.attributes import Attributes
 from spanscope.redaction.engine import Redactor
 from spanscope.redaction.errors import error_lines
 from spanscope.redaction.fields import as_text, moment, money, one_of, real, truth, whole
-from spanscope.redaction.groups import Group, Rule, texts_only
 from spanscope.redaction.guard import STAGE, WITHHELD, Guard
 from spanscope.redaction.labels import Labels
 from spanscope.redaction.pseudonyms import Pseudonyms
@@ -42,7 +41,6 @@ _TRACE_ID = pattern(r"[0-9a-f]{32}")
 _SPAN_ID = pattern(r"[0-9a-f]{16}")
 _DIGEST = pattern(r"[0-9a-f]{16}(?:[0-9a-f]{16})?")
 _MAX_IDS = 8192
-_MAX_GROUPS = 256
 _QUESTION_ROLES = frozenset({"human", "user"})
 
 _LABELS = frozenset(
@@ -56,13 +54,13 @@ _COUNTS = (
     *("max_tokens", "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "message_count", "output_chars"),
 )
+_INTEGERS = frozenset({*_COUNTS, "end_ns"})
 _TOO_LARGE = 2**63
 _VOCABULARIES: dict[str, Collection[str]] = {
     "parent_source": frozenset({"framework", "ambient", "remote", "none"}),
     "kind": frozenset(semconv.KINDS),
     "finish_reason": frozenset(semconv.FINISH_REASONS),
 }
-_RECURRING = frozenset({*_VOCABULARIES, *_LABELS})
 _SHOWN = ("preview", "redacted", "vault")
 """The policies under which texts are seen, in whatever form."""
 _Said = tuple[str, TextKey]
@@ -105,7 +103,7 @@ class Seal:
         self._parent_ids: set[str] = set()
         """Well-formed ids that came of late, and will come again with other spans."""
         self._attributes = Attributes(redactor, pseudonyms, self._labels, self._hash, self._guarded)
-        self._rules: Mapping[str, Rule] = {
+        self._rules: Mapping[str, Callable[[Any], Any]] = {
             "parent_id": self._span_id,
             **{name: one_of(words) for name, words in _VOCABULARIES.items()},
             "user_id": self._user,
@@ -125,8 +123,12 @@ class Seal:
             **dict.fromkeys(_MEASURES, real),
             **dict.fromkeys(("streamed", "cache_hit", "usage_in_children", "amended"), truth),
         }
-        self._groups: dict[tuple[Any, ...], Group] = {}
-        """By the names of the fields, in the order in which they were set."""
+        # The quick way of `_facts`, for texts that their rules would leave as they are.
+        self._harmless: Mapping[str, Collection[str]] = {
+            **_VOCABULARIES,
+            **dict.fromkeys(_LABELS, self._labels.plain),
+            "parent_id": self._parent_ids,
+        }
         self._parts = (self._facts, self._extras)
         self._more_parts = (*self._parts, self._events, self._error, self._messages, self._policy)
 
@@ -155,17 +157,20 @@ class Seal:
     # --- facts: one rule for each field of a span -----------------------------------------------------
 
     def _facts(self, draft: Draft, fields: dict[str, Any]) -> None:
-        facts = draft.facts
-        names = tuple(facts)
-        group = self._groups.get(names) or self._group(names)
-        texts = group.texts(facts)
-        # Their types first: what only claims to equal a text may hold anything.
-        known = texts_only(map(type, texts)) and texts in group.known
-        if known:
-            fields.update(zip(group.names, texts))  # noqa: B905  `strict` takes longer than all the rest
-        for name, rule in group.others if known else group.all:
-            value = facts[name]
+        rules, harmless = self._rules, self._harmless
+        for name, value in draft.facts.items():
             if value is None:
+                continue
+            if type(value) is str:
+                if name in harmless and value in harmless[name]:
+                    fields[name] = value
+                    continue
+            elif type(value) is int and name in _INTEGERS and 0 <= value < _TOO_LARGE:
+                fields[name] = value
+                continue
+            rule = rules.get(name)
+            if rule is None:
+                self._health.count("unknown_facts")
                 continue
             try:
                 kept = rule(value)
@@ -174,19 +179,6 @@ class Seal:
                 kept = WITHHELD if rule == self._label else None
             if kept is not None:
                 fields[name] = kept
-        if not known:
-            group.learn(texts, fields)
-
-    def _group(self, names: tuple[Any, ...]) -> Group:
-        if len(self._groups) >= _MAX_GROUPS:
-            self._groups.clear()
-        group = self._groups[names] = Group(
-            names, lambda name: self._rules.get(name, self._unknown), _RECURRING
-        )
-        return group
-
-    def _unknown(self, value: Any) -> None:
-        self._health.count("unknown_facts")
 
     def _place(self, draft: Draft) -> dict[str, Any]:
         """Which span of which trace it is, when it began and how it ended; what every span has."""
@@ -214,8 +206,7 @@ class Seal:
         return self._pseudonyms.content_id("trace", as_text(value))
 
     def _span_id(self, value: Any) -> str:
-        known = self._parent_ids
-        if type(value) is str and (value in known or _well_formed(value, _SPAN_ID, known)):
+        if type(value) is str and _well_formed(value, _SPAN_ID, self._parent_ids):
             return value
         return self._pseudonyms.digest(as_text(value))
 
