@@ -1,6 +1,7 @@
 """Blocks of one's own as spans: `with span(...)`, their fields, and the handler they go to."""
 
 import threading
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_usage_that_nobody_gave_is_unknown_and_not_zero(handler):
     found = only(handler)
     assert (found.input_tokens, found.usage_source) == (None, "missing")
     assert found.attributes[semconv.USAGE_MISSING_REASON] == "the span was told none"
+
+
+def test_a_model_call_that_came_before_the_one_around_it_counts_once(handler):
+    outer, inner = uuid.uuid4(), uuid.uuid4()
+    handler.on_chat_model_start({}, [[]], run_id=inner, parent_run_id=outer, name="inner")
+    handler.flush()
+    handler.on_chat_model_start({}, [[]], run_id=outer, name="outer")
+    for run, parent in ((inner, outer), (outer, None)):
+        handler.on_llm_end(None, run_id=run, parent_run_id=parent)
+    assert recorded(handler).root.usage_in_children
 
 
 def test_a_model_call_around_a_frameworks_own_has_its_usage_there(handler):

@@ -72,6 +72,7 @@ class Assembler:
             if run.trace.into is not None:
                 # Adopted: the place of what was written of its former trace is known now.
                 yield from self._amend(run.trace)
+                _tell_above(run)
             if not run.noted:
                 # Its start.  The end has a notice of its own, behind those of the children.
                 self._note(run)
@@ -143,15 +144,7 @@ class Assembler:
                 self._link(run)
         except Exception as fault:  # noqa: BLE001  the boundary of a span: the trace goes on without these facts
             self._recorder.health.fault("assemble", fault)
-        above = run.parent
-        if above is not None and above.kind is None and run.handler.is_step(run):
-            above.kind = "graph"
-        if run.handler.is_model_call(run):
-            while above is not None:
-                above.inner_call = True
-                above = above.parent
-        elif run.kind == "embedding" and above is not None and above.kind == "embedding":
-            above.inner_call = True  # a framework's, on a client that is recorded too
+        _tell_above(run)
 
     def _last_draft(self, run: Run) -> Draft | None:
         """The draft of a run that is over, of which no more is kept than late children ask for."""
@@ -359,6 +352,22 @@ class Assembler:
         for key, waiting in list(orphans.items()):
             if all(r.end_ns is not None and now - r.end_ns > 12 * self._linger_ns for r in waiting):
                 orphans.pop(key, None)
+
+
+def _tell_above(run: Run) -> None:
+    """What a run says of those above it: a step makes its parent a graph, a model call counts once."""
+    above = run.parent
+    if above is None:
+        return
+    if above.kind is None and run.handler.is_step(run):
+        above.kind = "graph"
+    if run.inner_call or run.handler.is_model_call(run):
+        ancestor: Run | None = above
+        while ancestor is not None:
+            ancestor.inner_call = True
+            ancestor = ancestor.parent
+    elif run.kind == "embedding" and above.kind == "embedding":
+        above.inner_call = True  # a framework's, on a client that is recorded too
 
 
 def _metadata_of(run: Run) -> Iterator[Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _WAITS_S: Final = 0.1
+_STANDS_STILL: Final = 5
+"""After so many waits without a step nobody waits on; one alone may be a machine that is busy."""
 
 
 class Turns:
@@ -50,9 +52,10 @@ class Turns:
     def _taken(self, wait: bool) -> bool:
         if not wait:
             return bool(self._lock.acquire(blocking=False))
-        steps = -1
-        while steps != self.steps:
-            steps = self.steps
+        steps, idle = self.steps, 0
+        while idle < _STANDS_STILL:
             if self._lock.acquire(timeout=_WAITS_S):
                 return True
+            idle = idle + 1 if steps == self.steps else 0
+            steps = self.steps
         return False
