@@ -164,22 +164,27 @@ class Recorder:
         `ambient` is the id of the run that the framework's own context names, `options` what else the
         hook was given.
         """
-        at_ns, scope = self.now(), current_scope()
+        given = (
+            self.now(), run_id, parent_run_id, handler, translate, ambient,
+            current_block.get(), current_scope(), tags, metadata, serialized, options,
+        )  # fmt: skip
         self.seen.add(run_id.int)
+        run = self._start_behind_the_log(given) if self.log or self._busy else self.place(*given)
+        if self.patience <= 0:
+            self.attend()
+        return run
+
+    def _start_behind_the_log(self, given: tuple[Any, ...]) -> Run | None:
+        """What is noted comes first: what is around the run may be among it."""
         begun: list[Run | None] = []
 
         def begin() -> None:
             if self.log and not self._busy and self._turns.mine():
                 self._place_noted()
-            begun.append(self.place(
-                at_ns, run_id, parent_run_id, handler, translate, ambient, current_block.get(), scope,
-                tags, metadata, serialized, options,
-            ))  # fmt: skip
+            begun.append(self.place(*given))
 
         if not self._turns.take(begin):
             begin()
-        if self.patience <= 0:
-            self.attend()
         return begun[0]
 
     def new_trace(self, handler: Any, scope: Scope | None) -> TraceRef:
@@ -351,6 +356,8 @@ class Recorder:
             run.trace.provisional = True
             if len(self.orphans) < self._max_queue:
                 self.orphans.setdefault(parent_run_id.int, []).append(run)
+            if (started := self.placed.get(parent_run_id.int)) is not None:
+                self._adopt(started)  # by another thread, since we looked for it
 
     def _innermost(self, ambient: Any, block: Run | None, at_ns: int) -> Run | None:
         """What was open in this context and was started last: a framework's run or a block of ours."""

@@ -40,22 +40,25 @@ def innermost(runs: Mapping[int, Run], *, besides: Source | None = None) -> Any:
     """
     if len(frameworks) == 1 and besides is None:
         return frameworks[0]()  # one framework is in use, as nearly always
-    named = [read() for read in frameworks if read is not besides]
-    return named[0] if len(named) == 1 else latest(runs, named)
+    found: Any = None
+    for read in frameworks:
+        if read is not besides and (named := read()) is not None:
+            found = named if found is None else _later(runs, found, named)
+    return found
 
 
 def latest(runs: Mapping[int, Run], ids: Iterable[Any]) -> Any:
     """Of these ids (None: says nothing) the one whose run was started last; or None."""
     found: Any = None
     for named in ids:
-        if named is None:
-            continue
-        if found is not None:
-            this, other = runs.get(named.int), runs.get(found.int)
-            if this is None or (other is not None and other.start_ns > this.start_ns):
-                continue
-        found = named
+        if named is not None:
+            found = named if found is None else _later(runs, found, named)
     return found
+
+
+def _later(runs: Mapping[int, Run], one: Any, other: Any) -> Any:
+    this, that = runs.get(one.int), runs.get(other.int)
+    return one if that is None or (this is not None and this.start_ns > that.start_ns) else other
 
 
 @lru_cache(maxsize=16_384)
