@@ -525,7 +525,7 @@ def test_handlers_made_for_each_request_are_not_kept(tmp_path):
 def test_a_default_handler_that_cannot_be_made_is_tried_once_and_said(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("SPANSCOPE_STORE", str(tmp_path))  # a folder
     monkeypatch.setattr(_known, "default_handler", lambda: None)
-    monkeypatch.setattr("spanscope.handlers.opentelemetry._NO_HANDLER", [])
+    monkeypatch.setattr("spanscope.handlers._calling._given_up", set())
     provider = TracerProvider()
     provider.add_span_processor(SpanscopeSpanProcessor())
     for _ in range(3):

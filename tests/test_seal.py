@@ -114,32 +114,30 @@ def test_a_role_is_part_of_what_is_hashed(seal):
     assert span.inputs[0].content_id != span.inputs[1].content_id
 
 
+class Counting(Redactor):
+    """Keeps what it was given to look at."""
+
+    def __init__(self):
+        super().__init__()
+        self.scanned = []
+
+    def preview(self, text, chars):
+        self.scanned.append(text)
+        return super().preview(text, chars)
+
+
 def test_a_resent_history_is_scanned_once(names, health):
-    scanned = []
-
-    class Counting(Redactor):
-        def preview(self, text, chars):
-            scanned.append(text)
-            return super().preview(text, chars)
-
     seal = Seal(Counting(), names, health)
     history = [Message("human", f"Question {n}") for n in range(20)]
     for step in range(1, 21):
         seal.seal(draft(inputs=history[:step]))
-    assert len(scanned) == 20
+    assert len(seal._redactor.scanned) == 20
 
 
 def test_a_question_that_comes_under_several_roles_is_scanned_once(names, health):
-    scanned = []
-
-    class Counting(Redactor):
-        def preview(self, text, chars):
-            scanned.append(text)
-            return super().preview(text, chars)
-
     seal = Seal(Counting(), names, health)
     span = seal.seal(draft(inputs=[Message(role, f"I am {MAIL}") for role in ("query", "human", "human")]))
-    assert scanned == [f"I am {MAIL}"]
+    assert seal._redactor.scanned == [f"I am {MAIL}"]
     assert [(content.role, content.text) for content in span.inputs] == [
         ("query", "I am [EMAIL]"),
         ("human", "I am [EMAIL]"),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spanscope import semconv
-from spanscope.config import DEFAULT, DEFAULT_CONTENT, content_policy
+from spanscope.config import content_policy
 from spanscope.drafts import Draft
 from spanscope.providers.reading import MAPPINGS
 from spanscope.recorder import Recorder
@@ -394,7 +394,7 @@ def _content_policy(run: Run, kind: str) -> str:
     said, scope = run.metadata, run.scope
     if scope is None and (not said or (type(said) is dict and semconv.CONTENT_POLICY not in said)):
         # Nobody has asked for anything else, as nearly always.
-        return rules.get(kind) or rules.get(DEFAULT) or DEFAULT_CONTENT
+        return content_policy(kind, rules)
     asked = said.get(semconv.CONTENT_POLICY) if isinstance(said, MAPPINGS) else None
     return content_policy(kind, asked, None if scope is None else scope.content, rules)
 

@@ -71,6 +71,12 @@ class Recorder:
 
     # --- the log --------------------------------------------------------------------------------------
 
+    def note(self, *note: Any) -> None:
+        """Add a note; the hooks of every run and token have this written out."""
+        self.log.append(note)
+        if len(self.log) > self.patience:
+            self.attend()
+
     def attend(self) -> None:
         """After a note: wake the reader, and help when it lags behind."""
         if self.patience == _CLOSED:
@@ -276,9 +282,7 @@ class Recorder:
     def tell_late(self, run: Run) -> None:
         """More became known of a run that is written already: it is written again."""
         run.told_late = True
-        self.log.append((self.queue.append, run))
-        if self.patience <= 0:
-            self.attend()
+        self.note(self.queue.append, run)
 
     def forget(self, run: Run) -> None:
         """Nothing can come below it or after it any more."""
@@ -305,9 +309,7 @@ class Recorder:
 
     def note_event(self, run: Run, name: str, facts: dict[str, Any]) -> None:
         """Something happens to a run here and now; in order with what the hooks have noted."""
-        self.log.append((self.event, run, name, facts, self.now()))
-        if len(self.log) > self.patience:
-            self.attend()
+        self.note(self.event, run, name, facts, self.now())
 
     def event(self, run: Run, name: str, facts: dict[str, Any], at_ns: int | None = None) -> None:
         """Something that happened at one instant of a run."""

@@ -9,19 +9,40 @@ the `run_id` on its stack.  Costs a microsecond where LangChain is in use, and n
 Used by handlers whose spans are made inside other frameworks' calls.
 """
 
+import logging
 import sys
 import uuid
 from types import FrameType
 from typing import Any, Final
 
-from spanscope.handlers import manual
+from spanscope.handlers import _known, manual
 from spanscope.handlers._ambient import run_id_of
+from spanscope.handlers._source import Handler, Source
 from spanscope.runs import Run
 from spanscope.runtime import runtimes
 
+logger = logging.getLogger("spanscope")
+_given_up: Final[set[str]] = set()
+"""What is not recorded, for there is no default handler: to try again with each call takes time."""
 _MAX_FRAMES: Final = 40
 _LLAMA_INDEX: Final = "llama_index.core.llms.callbacks"
 _TRACERS: Final = "langchain_core.tracers."
+
+
+def default_source(records: str, remedy: str) -> Source | None:
+    """Where goes what nothing around it and no setting places; None, said once, where it cannot be made.
+
+    `records` are what is lost then, in a word or two.
+    """
+    found = _known.default_handler()
+    if found is not None or records in _given_up:
+        return found
+    try:
+        return Handler()
+    except Exception as fault:  # noqa: BLE001  the boundary of a call: it is made unrecorded
+        _given_up.add(records)
+        logger.warning("spanscope records no %s: %s; %s", records, fault, remedy)
+        return None
 
 
 def innermost_run() -> Run | None:

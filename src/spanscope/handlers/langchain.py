@@ -308,9 +308,7 @@ class ObsHandler(Handler, _Base):
         self._happened(run_id, name, data=freeze(data))
 
     def _happened(self, run_id: Any, name: str, **facts: Any) -> None:
-        self._note((notes.event, self, self._now(), run_id, name, facts))
-        if len(self._log) > self.recorder.patience:
-            self.recorder.attend()
+        self.recorder.note(notes.event, self, self._now(), run_id, name, facts)
 
     @_contained
     def on_interrupt(self, event: Any) -> None:

@@ -9,17 +9,15 @@ Feeds `recorder`, like a framework's handler.
 """
 
 import copy
-import logging
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from spanscope.exceptions import ConfigError, MissingExtra
-from spanscope.handlers import _known
 from spanscope.handlers import _openai_payload as payload
 from spanscope.handlers._ambient import RunId
-from spanscope.handlers._calling import innermost_run
+from spanscope.handlers._calling import default_source, innermost_run
 from spanscope.handlers._openai_stream import Exchange, Guard, watch_body
 from spanscope.handlers._source import Handler, Source
 from spanscope.runs import Run, current_block
@@ -30,10 +28,7 @@ except ModuleNotFoundError as missing:
     raise MissingExtra("spanscope.openai", "openai") from missing
 
 C = TypeVar("C", bound=openai.OpenAI | openai.AsyncOpenAI)
-logger = logging.getLogger("spanscope")
 _STREAMS: Final = (openai.Stream, openai.AsyncStream)
-_NO_HANDLER: Final[list[str]] = []
-"""Why there is no default handler, once that has been said."""
 
 
 def wrap(client: C, handler: Handler | None = None, **settings: Any) -> C:
@@ -86,7 +81,8 @@ class Recorded:
         source: Source | None = None
         try:
             around = innermost_run()
-            source = self.handler or (around.handler if around is not None else _default())
+            source = self.handler or (around.handler if around is not None else None)
+            source = source or default_source("openai calls", "give wrap() a handler")
             if source is None:
                 return None
             inside = None
@@ -104,19 +100,6 @@ class Recorded:
             if source is not None:
                 source.runtime.health.fault("openai", fault)
             return None
-
-
-def _default() -> Source | None:
-    """Where a call goes that nothing around it and no setting places."""
-    found = _known.default_handler()
-    if found is not None or _NO_HANDLER:
-        return found
-    try:
-        return Handler()
-    except Exception as fault:  # noqa: BLE001  the boundary of a call: it is made unrecorded
-        _NO_HANDLER.append(type(fault).__name__)
-        logger.warning("spanscope records no openai calls: %s; give wrap() a handler", fault)
-        return None
 
 
 # --- the client's methods --------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ and retrievals are stored, the others (HTTP, databases) stay hidden.  What a spa
 Feeds `recorder`, like a framework's handler.
 """
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from spanscope import semconv
@@ -16,7 +15,7 @@ from spanscope.exceptions import ConfigError, MissingExtra
 from spanscope.handlers import _known, manual
 from spanscope.handlers import _opentelemetry_payload as payload
 from spanscope.handlers._ambient import RunId
-from spanscope.handlers._calling import known, nearer, traced_run
+from spanscope.handlers._calling import default_source, known, nearer, traced_run
 from spanscope.handlers._source import Handler, Source
 from spanscope.runs import Run, TraceRef
 from spanscope.runtime import Runtime
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
 EXIT_FLUSH_MS: Final = 5_000
-logger = logging.getLogger("spanscope")
-_NO_HANDLER: Final[list[str]] = []
-"""Why there is no default handler, once that has been said: to try again with each span takes time."""
 
 
 class Bridge(Source):
@@ -170,7 +166,8 @@ class SpanscopeSpanProcessor(SpanProcessor):
         """Who speaks for the span; None where there is no handler and a default one cannot be made."""
         source: Source | None = self._handler
         if source is None:
-            source = above.handler if above is not None else _default()
+            remedy = "give the processor a handler"
+            source = above.handler if above is not None else default_source("OpenTelemetry spans", remedy)
         if source is None or isinstance(source, Bridge):
             return source
         # With its handler and not in a table of ours, for an application may make one for each request.
@@ -186,19 +183,6 @@ class SpanscopeSpanProcessor(SpanProcessor):
         if scope is not None and scope.name in self._ignored:
             return False
         return run.kind is not None or self._all_spans
-
-
-def _default() -> Source | None:
-    """Where a span goes that nothing around it and no setting places."""
-    found = _known.default_handler()
-    if found is not None or _NO_HANDLER:
-        return found
-    try:
-        return Handler()
-    except Exception as fault:  # noqa: BLE001  the boundary of a hook: the application's span goes on
-        _NO_HANDLER.append(type(fault).__name__)
-        logger.warning("spanscope records no OpenTelemetry spans: %s; give the processor a handler", fault)
-        return None
 
 
 def _in_trace_of(span: "Span", run: Run) -> None:

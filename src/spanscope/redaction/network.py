@@ -15,7 +15,6 @@ from spanscope.redaction.context import is_about_a_host, is_version
 from spanscope.redaction.page import Page
 from spanscope.redaction.rules import Place, Rule
 
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4_SIMPLE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _NAMELESS = re.compile(
     r"127\.0\..*|0\..*|255\..*|22[4-9]\..*|23[0-9]\..*|169\.254\..*|8\.8\.[48]\.[48]|1\.[01]\.[01]\.1|9\.9\.9\.9"
